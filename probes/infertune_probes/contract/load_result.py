@@ -1,0 +1,231 @@
+"""Typed `result` sections: what the load, gpu and benchmark probes say beyond findings.
+
+Load side. It must not know how a trial is judged: there are no thresholds here, only what was
+seen, with enough detail (blocks, batches, histogram, raw latencies) for the operator's core to
+compute intervals. Trade-off: counts that must agree with each other are checked here, once, so
+that no reader has to ask whether 200 blocks of 1,000 requests can hold 300 of them.
+
+Percentile rule of the load probe: nearest rank (ceil(q * n)) over all requests *sent* in the
+window. A request that failed in any way (timeout, refused connection, status other than 2xx)
+ranks as slowest, at the request timeout; a percentile that falls among those is a lower bound
+and says so in `censored`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from infertune_probes.contract.strict import StrictModel
+
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+
+
+class Percentile(StrictModel):
+    """A latency percentile; `censored`: the true value is at least this (it fell among failures)."""
+
+    value_ms: NonNegative
+    censored: bool
+
+
+class Latency(StrictModel):
+    """P50, P95 and P99 over all requests sent in the window, failures included."""
+
+    p50: Percentile
+    p95: Percentile
+    p99: Percentile
+    mean_completed_ms: NonNegative | None
+
+
+class Block(StrictModel):
+    """Consecutive requests in order of intended send time, and how many exceeded the SLO."""
+
+    start_seconds: NonNegative
+    requests: Annotated[int, Field(ge=1)]
+    exceeded: Count
+
+    @model_validator(mode="after")
+    def _no_more_than_all(self) -> Self:
+        if self.exceeded > self.requests:
+            msg = "more requests exceeded the SLO than the block holds"
+            raise ValueError(msg)
+        return self
+
+
+class Batch(StrictModel):
+    """One of up to 20 equal stretches of the window, with its own P95 (for batch means)."""
+
+    requests: Annotated[int, Field(ge=1)]
+    p95: Percentile
+
+
+class Histogram(StrictModel):
+    """Latencies of completed requests in 1 % wide buckets: [[bucket, count], ...], mergeable.
+
+    Bucket i >= 1 holds (0.1 ms * 1.01^(i-1), 0.1 ms * 1.01^i]; bucket 0 all below 0.1 ms.
+    `failed` counts requests without a latency. See `contract.histogram` for merging and quantiles.
+    """
+
+    buckets: tuple[tuple[Count, Count], ...]
+    failed: Count
+
+
+class Level(StrictModel):
+    """What one offered rate did; a skipped level has a reason and no numbers."""
+
+    offered_rate: Positive
+    state: Literal["measured", "interrupted", "capped", "skipped"]
+    reason: str | None
+    window_seconds: NonNegative
+    warmup_seconds: NonNegative
+    warmup_requests: Count
+    sent: Count
+    sent_rate: NonNegative
+    completed: Count
+    achieved_rate: NonNegative
+    exceeded: Count
+    errors: dict[str, Annotated[int, Field(ge=1)]]
+    latency: Latency | None
+    histogram: Histogram
+    latencies_tenth_ms: tuple[Annotated[int, Field(ge=-1)], ...] | None
+    blocks: tuple[Block, ...]
+    batches: tuple[Batch, ...]
+    lateness_p50_ms: NonNegative | None
+    lateness_p99_ms: NonNegative | None
+    client_cpu_share: NonNegative | None
+    mean_in_flight: NonNegative | None
+    in_flight_at_start: Count
+    in_flight_at_end: Count
+    littles_ratio: NonNegative | None
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Self:
+        failed = sum(self.errors.values())
+        if self.completed + failed != self.sent:
+            msg = f"completed {self.completed} + errors {failed} is not sent {self.sent}"
+            raise ValueError(msg)
+        if self.blocks and sum(block.requests for block in self.blocks) != self.sent:
+            msg = "the blocks do not hold exactly the requests sent"
+            raise ValueError(msg)
+        if self.latency is None and self.sent:
+            msg = "requests were sent, but there is no latency"
+            raise ValueError(msg)
+        if self.state != "measured" and not self.reason:
+            msg = f"a level that is {self.state} needs a reason"
+            raise ValueError(msg)
+        return self
+
+
+class GoldenCase(StrictModel):
+    """One golden request; `deviation` is None when the answer had no comparable numbers."""
+
+    name: str
+    passed: bool
+    deviation: NonNegative | None
+    reason: str | None
+
+
+class Quality(StrictModel):
+    """How many golden answers were right, and how far off the worst number was."""
+
+    passed: Count
+    total: Annotated[int, Field(ge=1)]
+    worst_deviation: NonNegative | None
+    drop_percent: Annotated[float, Field(ge=0, le=100)]
+    max_drop_percent: Annotated[float, Field(ge=0, le=100)]
+    accepted: bool
+    cases: tuple[GoldenCase, ...]
+
+
+class Startup(StrictModel):
+    """How long the server took to answer its readiness path, from the probe's first try."""
+
+    url: str
+    seconds: NonNegative
+    attempts: Annotated[int, Field(ge=1)]
+    ready: bool
+
+
+class LoadResult(StrictModel):
+    """The load probe's section: one run against one server."""
+
+    kind: Literal["load"]
+    url: str
+    method: str
+    payload_bytes: Count
+    arrivals: Literal["constant", "poisson"]
+    seed: int
+    slo_ms: Positive
+    timeout_ms: Positive
+    block_requests: Annotated[int, Field(ge=1)]
+    requests_per_connection: Count
+    event_loop: Literal["uvloop", "asyncio"]
+    startup: Startup | None
+    quality: Quality | None
+    levels: tuple[Level, ...]
+
+
+class GpuDevice(StrictModel):
+    """One device as NVML describes it; None is `not known`, never zero."""
+
+    index: Count
+    uuid: str | None
+    name: str | None
+    pci_bus_id: str | None
+    memory_total_bytes: int | None
+    memory_used_bytes: int | None
+    memory_free_bytes: int | None
+    utilisation_percent: float | None
+    temperature_celsius: float | None
+    power_watts: float | None
+    power_limit_watts: float | None
+    ecc_uncorrected: int | None
+    event_reasons: int | None
+    processes: int | None
+
+
+class GpuSource(StrictModel):
+    """What one way of looking saw; `devices` None means this way could not look, and why."""
+
+    name: Literal["pci", "nvml", "nvidia-smi", "torch"]
+    devices: Count | None
+    identities: tuple[str, ...]
+    reason: str | None
+
+
+class GpuResult(StrictModel):
+    """The gpu probe's section."""
+
+    kind: Literal["gpu"]
+    driver_version: str | None
+    cuda_driver_version: str | None
+    sources: tuple[GpuSource, ...]
+    devices: tuple[GpuDevice, ...]
+
+
+class MatmulPoint(StrictModel):
+    """One matrix size: median and quartiles of one multiplication, and whether it had settled."""
+
+    size: Annotated[int, Field(ge=1)]
+    dtype: str
+    repeats: Annotated[int, Field(ge=1)]
+    median_seconds: Positive
+    q1_seconds: Positive
+    q3_seconds: Positive
+    gflops: Positive
+    settled: bool
+    max_relative_error: NonNegative | None
+
+
+class BenchmarkResult(StrictModel):
+    """The benchmark probe's section."""
+
+    kind: Literal["benchmark"]
+    device: str
+    backend: Literal["numpy", "torch"]
+    threads: Annotated[int, Field(ge=1)]
+    seed: int
+    matmul: tuple[MatmulPoint, ...]
