@@ -1,0 +1,42 @@
+"""Field types that every model of the API shares.
+
+Role: one place for the alias rule (camelCase outside, snake_case inside) and for exact numbers.
+Must not know: any resource. Trade-off: decimals travel as strings, because a float in a spec
+does not survive a round trip through YAML, JSON and Go byte for byte.
+"""
+
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+DECIMAL_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"
+PERCENT_PATTERN = r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)$"
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+
+DecimalString = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=16)]
+PercentString = Annotated[str, Field(pattern=PERCENT_PATTERN, max_length=8)]
+ObjectName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=253)]
+ShortText = Annotated[str, Field(max_length=1024)]
+
+
+class SpecModel(BaseModel):
+    """A part of the spec: unknown fields are refused, values never change after parsing."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="forbid", frozen=True
+    )
+
+
+class StatusModel(BaseModel):
+    """A part of the status: unknown fields are dropped, so a newer or older status still loads."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, extra="ignore", frozen=True
+    )
+
+
+def fraction_of_percent(percent: str) -> float:
+    """Return the fraction that a percentage string names: ``"2.5"`` gives 0.025."""
+    return float(Decimal(percent) / Decimal(100))

@@ -1,0 +1,267 @@
+"""The status of an ``InferenceTuning``: what the operator answers, bounded in size.
+
+Role: everything the next tick of the operator, or the next operator, needs to go on; and what an
+admin reads. Must not know: how a value was measured. Trade-off: intent, previous values and trials
+live here and not in memory, so a status write precedes every step and a crash costs nothing.
+Every field has a default: a status written by an older version still loads.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from infertune.api.fields import ShortText, StatusModel
+
+StateName = Literal[
+    "Pending",
+    "Probing",
+    "Searching",
+    "Deciding",
+    "Applying",
+    "Verifying",
+    "RollingBack",
+    "Stable",
+    "Halted",
+]
+VerdictName = Literal["Pass", "Fail", "Inconclusive"]
+TrialPhase = Literal["Running", "Completed", "Failed", "Invalid"]
+MAX_TRIALS_KEPT = 64
+
+
+class Reading(StatusModel):
+    """One measured figure, or the reason why there is none: a missing figure is never zero."""
+
+    value: float | None = Field(None, description="The figure; absent when reason is set.")
+    unit: str = Field("", description="Unit of value, low and high.")
+    low: float | None = Field(None, description="Lower bound of the interval.")
+    high: float | None = Field(None, description="Upper bound of the interval.")
+    level_percent: float | None = Field(None, description="Confidence level of the interval.")
+    samples: int = Field(0, description="How many requests or scrapes stand behind the figure.")
+    window_seconds: float = Field(0, description="Length of the observed window.")
+    reason: str | None = Field(None, description="Why there is no figure, or no interval.")
+
+
+class Configuration(StatusModel):
+    """One setting of all knobs. An absent batch size is the server's own default."""
+
+    batch_size: int | None = Field(None, description="Batch cap; absent is the server's default.")
+    image: str = Field("", description="Image of the serving container.")
+    min_replicas: int | None = Field(None, description="Lower replica bound.")
+    max_replicas: int | None = Field(None, description="Upper replica bound.")
+
+
+class LiveFigures(StatusModel):
+    """What Prometheus says of live traffic over one window."""
+
+    p50: Reading = Field(default_factory=Reading, description="Median latency.")
+    p95: Reading = Field(default_factory=Reading, description="95th percentile of latency.")
+    p99: Reading = Field(default_factory=Reading, description="99th percentile of latency.")
+    over_slo_percent: Reading = Field(
+        default_factory=Reading, description="Share of requests slower than the promise, or failed."
+    )
+    request_rate: Reading = Field(default_factory=Reading, description="Requests per second.")
+    error_percent: Reading = Field(default_factory=Reading, description="Share of failed requests.")
+    cpu_cores: Reading = Field(
+        default_factory=Reading, description="CPU used by the pods together."
+    )
+    memory_bytes: Reading = Field(
+        default_factory=Reading, description="Memory used by the pods together."
+    )
+    pods: int = Field(0, description="How many pods the figures come from.")
+    observed_at: datetime | None = Field(None, description="End of the window.")
+
+
+class TargetFacts(StatusModel):
+    """The target as it was resolved."""
+
+    uid: str = Field("", description="UID of the workload.")
+    container: str = Field("", description="Container that serves the model.")
+    autoscaler: str | None = Field(None, description="HorizontalPodAutoscaler that scales it.")
+    nodes: tuple[str, ...] = Field((), max_length=16, description="Nodes that were probed.")
+
+
+class ProbeSummary(StatusModel):
+    """What one probe said of one node."""
+
+    probe: str = Field("", description="Name of the probe.")
+    node: str = Field("", description="Node it ran on.")
+    verdict: Literal["pass", "warn", "fail", "unknown"] = Field(
+        "unknown", description="Worst finding."
+    )
+    summary: ShortText = Field("", description="One sentence for people.")
+
+
+class RateLevel(StatusModel):
+    """One request rate of a trial's ladder."""
+
+    offered_rate: float = Field(0, description="Requests per second offered to one replica.")
+    achieved_rate: float = Field(0, description="Requests per second answered well.")
+    p95: Reading = Field(default_factory=Reading, description="95th percentile of latency.")
+    over_slo_percent: Reading = Field(
+        default_factory=Reading, description="Share of requests slower than the promise, or failed."
+    )
+    error_percent: float = Field(0, description="Share of failed requests, in percent.")
+    verdict: VerdictName = Field("Inconclusive", description="Does this rate keep the promise?")
+    reason: str | None = Field(None, description="Why the verdict is not Pass.")
+
+
+class TrialRecord(StatusModel):
+    """One server start of one candidate, and the ladder of request rates on it."""
+
+    name: str = Field("", description="Name of the trial's Jobs, without suffix.")
+    candidate: Configuration = Field(
+        default_factory=Configuration, description="What the trial server ran with."
+    )
+    phase: TrialPhase = Field("Running", description="How far the trial is.")
+    rates: tuple[float, ...] = Field((), max_length=8, description="The ladder that was planned.")
+    reason: str | None = Field(None, description="Why the trial failed or is invalid.")
+    message: ShortText | None = Field(None, description="The same, as a sentence.")
+    startup_seconds: float | None = Field(None, description="From pod start to the first answer.")
+    quality_drop_percent: float | None = Field(
+        None, description="Share of golden requests answered wrongly; absent: not checked."
+    )
+    levels: tuple[RateLevel, ...] = Field((), max_length=8, description="Measured rates.")
+    knee_rate: float | None = Field(
+        None, description="Highest measured rate of one replica that keeps the promise."
+    )
+    load_seconds: float = Field(0, description="Seconds of load after warm-up.")
+    started_at: datetime | None = Field(None, description="When its Jobs were decided.")
+    finished_at: datetime | None = Field(None, description="When its result was recorded.")
+
+
+class Recommendation(StatusModel):
+    """The cheapest configuration that keeps the promise, and why."""
+
+    configuration: Configuration = Field(
+        default_factory=Configuration, description="The recommended settings."
+    )
+    trial: str = Field("", description="The trial that stands behind it.")
+    knee_rate: float | None = Field(None, description="Requests per second one replica carries.")
+    cost_per_hour_at_peak: Reading = Field(
+        default_factory=Reading, description="Cost of an hour at the declared peak."
+    )
+    cost_per_thousand_requests: Reading = Field(
+        default_factory=Reading, description="Cost of 1,000 requests at the declared peak."
+    )
+    patch_config_map: str = Field("", description="ConfigMap that holds the patch to commit.")
+    digest: str = Field("", description="SHA-256 of the patch.")
+    reason: ShortText = Field("", description="Why this one, in one or two sentences.")
+    image_only_recommended: str | None = Field(
+        None,
+        description="An image that would be better but is not applied, since no quality check "
+        "is declared.",
+    )
+
+
+class Bounds(StatusModel):
+    """Replica bounds of the autoscaler."""
+
+    min_replicas: int = Field(1, description="Lower bound.")
+    max_replicas: int = Field(1, description="Upper bound.")
+
+
+class TemplateValues(StatusModel):
+    """Values of exactly the fields we write in the pod template. Absent: the field is absent."""
+
+    image: str | None = Field(None, description="Image; absent when images are not tuned.")
+    batch_value: str | None = Field(
+        None, description="Value of the batch knob; absent when the entry does not exist."
+    )
+    args: tuple[str, ...] | None = Field(
+        None, max_length=512, description="All arguments, when the knob is a flag."
+    )
+
+
+class RolloutIntent(StatusModel):
+    """What a rollout is about to write, and what stood there before: stored before the first write."""
+
+    id: str = Field("", description="Digest of the intent.")
+    target_uid: str = Field("", description="UID of the workload; another object is never written.")
+    container: str = Field("", description="Container whose fields are written.")
+    before: TemplateValues = Field(default_factory=TemplateValues, description="Values before.")
+    after: TemplateValues = Field(default_factory=TemplateValues, description="Values to write.")
+    autoscaler: str | None = Field(None, description="Autoscaler whose bounds are written.")
+    autoscaler_uid: str | None = Field(None, description="UID of that autoscaler.")
+    bounds_before: Bounds | None = Field(None, description="Replica bounds before.")
+    bounds_after: Bounds | None = Field(None, description="Replica bounds to write.")
+    owners_before: dict[str, str] = Field(
+        default_factory=dict, max_length=16, description="Who owned each field before, by field."
+    )
+
+
+class RolloutStatus(StatusModel):
+    """The open rollout, or the last one."""
+
+    intent: RolloutIntent | None = Field(None, description="What is written, and what was before.")
+    started_at: datetime | None = Field(None, description="When the intent was recorded.")
+    applied_at: datetime | None = Field(None, description="When the rollout was complete.")
+    verification_seconds: float | None = Field(
+        None, description="Computed time that a verdict on live traffic needs."
+    )
+    verified_at: datetime | None = Field(None, description="When the verdict was reached.")
+    verdict: VerdictName | None = Field(None, description="What live traffic said.")
+    evidence: ShortText | None = Field(None, description="The figures behind the verdict.")
+    blocks: int = Field(0, description="Blocks of live traffic judged so far.")
+    rollback_started_at: datetime | None = Field(None, description="When the way back was decided.")
+    rolled_back_at: datetime | None = Field(None, description="When the old values were back.")
+    restore_command: ShortText | None = Field(
+        None, description="The kubectl line that restores the old template by hand."
+    )
+
+
+class Spent(StatusModel):
+    """What the tuning has cost so far."""
+
+    trials: int = Field(0, description="Trials started.")
+    replica_hours: float = Field(
+        0, description="Hours that trial servers held a replica's resources."
+    )
+    wall_clock_seconds: float = Field(
+        0, description="From the first trial to now, or to the decision."
+    )
+    cost: Reading = Field(default_factory=Reading, description="The same in money, when declared.")
+
+
+class Summary(StatusModel):
+    """Rendered strings for ``kubectl get``."""
+
+    slo: str = Field("", description="The promise.")
+    p95: str = Field("", description="Last live 95th percentile.")
+    best: str = Field("", description="Best configuration found so far.")
+    verdict: str = Field("", description="Last verdict.")
+    spent: str = Field("", description="Trials used of trials allowed, and hours.")
+
+
+class Condition(StatusModel):
+    """A condition in the Kubernetes form."""
+
+    type: str = Field(max_length=64, description="What the condition is about.")
+    status: Literal["True", "False", "Unknown"] = Field("Unknown", description="The answer.")
+    reason: str = Field("NotObservedYet", max_length=128, description="The answer, as one word.")
+    message: Annotated[str, Field(max_length=2048)] = Field("", description="As a sentence.")
+    last_transition_time: datetime = Field(description="When status last changed.")
+    observed_generation: int = Field(0, description="Generation of the spec it speaks of.")
+
+
+class TuningStatus(StatusModel):
+    """Everything the operator answers about one tuning."""
+
+    observed_generation: int = Field(0, description="Generation of the spec that was last read.")
+    state: StateName = Field("Pending", description="State of the tuning's lifecycle.")
+    state_since: datetime | None = Field(None, description="When that state was entered.")
+    summary: Summary = Field(default_factory=Summary, description="Strings for kubectl get.")
+    conditions: tuple[Condition, ...] = Field((), max_length=32, description="Conditions.")
+    target: TargetFacts = Field(default_factory=TargetFacts, description="The resolved target.")
+    baseline_configuration: Configuration | None = Field(
+        None, description="Settings found before anything was changed."
+    )
+    baseline: LiveFigures | None = Field(None, description="Live traffic before any change.")
+    live: LiveFigures | None = Field(None, description="Live traffic as last verified or watched.")
+    probes: tuple[ProbeSummary, ...] = Field((), max_length=32, description="Probe results.")
+    trials: tuple[TrialRecord, ...] = Field(
+        (), max_length=MAX_TRIALS_KEPT, description="Trials, in the order they were started."
+    )
+    recommendation: Recommendation | None = Field(None, description="The outcome of the search.")
+    rollout: RolloutStatus | None = Field(None, description="The open or last rollout.")
+    spent: Spent = Field(default_factory=Spent, description="What the tuning has cost so far.")

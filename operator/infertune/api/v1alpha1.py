@@ -1,0 +1,56 @@
+"""``InferenceTuning`` of ``infertune.io/v1alpha1``: names of the resource, and parsing at the edge.
+
+Role: turn a raw object into a typed one once, and say precisely what is wrong with a bad one.
+Must not know: how objects are read. Trade-off: an invalid spec is a value (``SpecError``), not an
+exception, because the operator must report it and go on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from infertune.api.spec import TuningSpec
+from infertune.api.status import TuningStatus
+
+GROUP = "infertune.io"
+VERSION = "v1alpha1"
+KIND = "InferenceTuning"
+PLURAL = "inferencetunings"
+SINGULAR = "inferencetuning"
+SHORT_NAMES = ("it", "tuning")
+API_VERSION = f"{GROUP}/{VERSION}"
+
+
+@dataclass(frozen=True, slots=True)
+class SpecError:
+    """What is wrong with a spec, one sentence per field: path, value and the fix."""
+
+    problems: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "; ".join(self.problems)
+
+
+def parse_spec(raw: Mapping[str, Any]) -> TuningSpec | SpecError:
+    """Return the typed spec, or every problem found, with the field's path and the value."""
+    try:
+        return TuningSpec.model_validate(raw)
+    except ValidationError as error:
+        return SpecError(tuple(_problem(dict(item)) for item in error.errors(include_url=False)))
+
+
+def parse_status(raw: Mapping[str, Any]) -> TuningStatus:
+    """Return the typed status; an unreadable one (foreign hand, far older version) starts anew."""
+    try:
+        return TuningStatus.model_validate(raw)
+    except ValidationError:
+        return TuningStatus()
+
+
+def _problem(item: dict[str, Any]) -> str:
+    path = ".".join(str(part) for part in ("spec", *item["loc"]))
+    shown = repr(item.get("input"))
+    value = "" if item["type"] == "missing" or len(shown) > 80 else f" (got {shown})"
+    return f"{path}: {item['msg'].removeprefix('Value error, ')}{value}"

@@ -1,0 +1,158 @@
+"""The frozen world that one tick decides about.
+
+Role: everything ``plan`` may read, gathered once. Must not know: how it is fetched. Trade-off: the
+target is kept as the raw object (read-only by convention), because a trial is a copy of its pod
+template, with every field that any future API version may add.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from infertune.api.spec import TuningSpec
+from infertune.api.status import TuningStatus
+from infertune.api.v1alpha1 import SpecError
+from infertune.core.evidence import Evidence, NoData
+from infertune_probes.contract.load import Envelope
+
+RawObject = Mapping[str, Any]
+JobRole = Literal["gpu", "benchmark", "server", "load"]
+PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Namespace and name of a tuning."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class TuningView:
+    """The tuning itself."""
+
+    key: Key
+    uid: str
+    generation: int
+    resource_version: str
+    spec: TuningSpec | SpecError
+    status: TuningStatus
+    deleting: bool
+    finalizers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetView:
+    """The workload: the raw object as read, and where its live pods run."""
+
+    raw: RawObject
+    pods: tuple["LivePod", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LivePod:
+    """A pod that the target's selector picks. ``revision`` is its template hash."""
+
+    name: str
+    node: str
+    revision: str
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailure:
+    """A finished probe pod whose result cannot be used, and why."""
+
+    reason: Literal["PayloadLost", "PayloadAltered", "PayloadInvalid", "NoResult"]
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One of our Jobs with its pod, if it has one.
+
+    ``failure_reason`` is the most telling of: the pod's container state (OOMKilled,
+    CrashLoopBackOff, ErrImagePull, InvalidImageName, CreateContainerConfigError), the pod's
+    Unschedulable condition, the Job's own FailedCreate event or DeadlineExceeded condition.
+    ``result`` is read only once, for a finished probe pod.
+    """
+
+    name: str
+    uid: str
+    role: JobRole
+    owner_uid: str
+    created_at: datetime
+    finished: bool
+    succeeded: bool
+    pod_name: str | None
+    pod_phase: PodPhase | None
+    pod_ip: str | None
+    pod_ready: bool
+    node: str | None
+    image_id: str | None
+    restarts: int
+    failure_reason: str | None
+    failure_message: str
+    result: Envelope | ProbeFailure | None
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Something in the namespace that picks pods by label: a Service, a PodDisruptionBudget..."""
+
+    kind: str
+    name: str
+    match_labels: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockSample:
+    """One block of live traffic: how many requests were answered, how many broke the promise."""
+
+    requests: float
+    over: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LiveEvidence:
+    """Live traffic of the target's current pods over one window that ends at ``observed_at``.
+
+    ``blocks`` are in time order, each at least two scrapes long. Latencies in milliseconds.
+    """
+
+    p50: Evidence
+    p95: Evidence
+    p99: Evidence
+    request_rate: Evidence
+    error_percent: Evidence
+    over_slo_percent: Evidence
+    cpu_cores: Evidence
+    memory_bytes: Evidence
+    blocks: tuple[BlockSample, ...]
+    pods: int
+    observed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that one tick knows. A part that this state does not need is None or empty.
+
+    ``live`` is NoData when Prometheus was asked and could not answer, None when it was not asked.
+    ``config_maps`` holds those that the spec refers to, by name; a missing one is absent.
+    """
+
+    now: datetime
+    tuning: TuningView
+    target: TargetView | None
+    autoscaler: RawObject | None
+    jobs: tuple[JobView, ...]
+    selectors: tuple[Selector, ...]
+    config_maps: Mapping[str, Mapping[str, str]]
+    live: LiveEvidence | NoData | None
+    probe_image: str

@@ -1,0 +1,156 @@
+"""The few doors between the shell and the world.
+
+Role: what the runtime asks of a cluster, a metrics source and a clock. Must not know: any client
+library. Trade-off: objects cross this door as plain mappings; only what decisions need is typed.
+Every method either returns, or raises one of the errors below: the type says who acts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from infertune.core.evidence import NoData
+from infertune.core.plan import ApplyFields, DeleteObject, Event
+from infertune.core.snapshot import JobView, Key, LiveEvidence, RawObject, Selector, TargetView
+
+
+class ClusterError(Exception):
+    """Base of what a cluster may answer instead of a result."""
+
+
+class Unavailable(ClusterError):
+    """The API server cannot be reached, is overloaded or timed out: we try again."""
+
+
+class Forbidden(ClusterError):
+    """RBAC or an admission policy says no: a human must act."""
+
+
+class Conflict(ClusterError):
+    """Somebody else changed the object: read again."""
+
+
+class Gone(ClusterError):
+    """The object, or the object with that UID, does not exist."""
+
+
+class Refused(ClusterError):
+    """The API server finds the object invalid, or a quota or policy refuses it."""
+
+
+class FieldTaken(ClusterError):
+    """A field we were to write holds a foreign value or belongs to another manager."""
+
+    def __init__(self, field: str, owner: str, message: str) -> None:
+        super().__init__(message)
+        self.field = field
+        self.owner = owner
+
+
+class AlreadyExists(ClusterError):
+    """An object of that name exists and is not ours."""
+
+
+class TuningSource(Protocol):
+    """Tunings: read, and record their status."""
+
+    def fetch_tuning(self, key: Key) -> RawObject | None:
+        """Return the raw tuning, or None when it is gone."""
+        ...
+
+    def list_tunings(self) -> tuple[Key, ...]:
+        """Return the keys of all tunings in the watched namespaces."""
+        ...
+
+    def record_status(self, key: Key, status: Mapping[str, Any], resource_version: str) -> None:
+        """Replace the status; Conflict when the object moved on, Gone when it vanished."""
+        ...
+
+    def set_finalizer(self, key: Key, resource_version: str, present: bool) -> None:
+        """Add or remove our finalizer; no write when it is as wanted."""
+        ...
+
+    def post_event(self, key: Key, uid: str, event: Event) -> None:
+        """Post a Kubernetes Event; a failure is logged, never raised."""
+        ...
+
+
+class Namespace(Protocol):
+    """What a tuning sees of its namespace."""
+
+    def fetch_target(self, namespace: str, kind: str, name: str) -> TargetView | None:
+        """Return the workload and its live pods, or None when it does not exist."""
+        ...
+
+    def fetch_autoscaler(self, namespace: str, kind: str, name: str) -> RawObject | None:
+        """Return the HorizontalPodAutoscaler that scales this workload, or None."""
+        ...
+
+    def list_jobs(self, namespace: str, tuning_uid: str) -> tuple[JobView, ...]:
+        """Return the Jobs this tuning owns, with pod states; results of finished probe pods."""
+        ...
+
+    def list_selectors(self, namespace: str) -> tuple[Selector, ...]:
+        """Return what picks pods by label here: Services, PodDisruptionBudgets, monitors."""
+        ...
+
+    def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        """Return the data of a ConfigMap, or None."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes, each idempotent and preconditioned."""
+
+    def create_object(self, manifest: RawObject) -> None:
+        """Create; an existing object with the same owner UID is success, else AlreadyExists."""
+        ...
+
+    def delete_object(self, effect: DeleteObject) -> None:
+        """Delete by UID, dependents too; gone already is success."""
+        ...
+
+    def apply_fields(self, effect: ApplyFields) -> None:
+        """Read fresh, check the expectations, apply; FieldTaken when a field is foreign."""
+        ...
+
+
+class Cluster(TuningSource, Namespace, Writer, Protocol):
+    """Everything the runtime asks of a Kubernetes cluster."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveQuery:
+    """A question to the metrics source about the target's pods over a window that ends now."""
+
+    url: str
+    histogram: str
+    unit_milliseconds: float
+    match_labels: tuple[tuple[str, str], ...]
+    error_label: str
+    error_pattern: str
+    namespace: str
+    container: str
+    pods: tuple[str, ...]
+    window_start: datetime
+    window_end: datetime
+    slo_milliseconds: int
+    scrape_interval_seconds: int
+    block_requests: int
+
+
+class MetricsSource(Protocol):
+    """Where live traffic is read."""
+
+    def fetch_live(self, query: LiveQuery) -> LiveEvidence | NoData:
+        """Return what the pods served in the window, or why that cannot be said."""
+        ...
+
+
+class Clock(Protocol):
+    """The time, in UTC."""
+
+    def now(self) -> datetime:
+        """Return the current time with its zone."""
+        ...
