@@ -1,0 +1,149 @@
+"""Which program is run for which component, and where it comes from.
+
+Order: a folder the user names, the cache, an official release checked against its
+published checksum, a build from the committed Go modules. The cache folder is named
+by a digest of those modules, so that a changed version never meets an old program.
+Trade-off: metrics-server publishes no program, so it is always built.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from devcluster import gobuild
+from devcluster.console import say, step
+from devcluster.download import Release, UnreachableError, download
+from devcluster.settings import Settings
+
+KUBENODE = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+)
+PROGRAMS = (*KUBENODE, "metrics-server", "helm", "coredns", "pause")
+Builder = Callable[[Settings, gobuild.Build, Path], None]
+
+
+def architecture() -> str:
+    """Return Go's name of this machine's processor."""
+    machine = os.uname().machine
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def cache_folder(settings: Settings) -> Path:
+    """Return the folder of the programs that belong to the committed modules."""
+    digest = hashlib.sha256()
+    for path in sorted(gobuild.MODULES.glob("*/*")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return settings.cache / "bin" / digest.hexdigest()[:12]
+
+
+def releases() -> tuple[Release, ...]:
+    """Return the official files of the pinned versions."""
+    kubernetes = gobuild.pinned_version("kubernetes", "k8s.io/kubernetes")
+    etcd = gobuild.pinned_version("kubernetes", "go.etcd.io/etcd/server/v3")
+    helm = gobuild.pinned_version("kubernetes", "helm.sh/helm/v3")
+    coredns = gobuild.pinned_version("coredns", "github.com/coredns/coredns")
+    arch = architecture()
+    kube = f"https://dl.k8s.io/release/{kubernetes}/bin/linux/{arch}"
+    etcd_root = f"https://github.com/etcd-io/etcd/releases/download/{etcd}"
+    etcd_name = f"etcd-{etcd}-linux-{arch}"
+    helm_url = f"https://get.helm.sh/helm-{helm}-linux-{arch}.tar.gz"
+    coredns_url = (
+        f"https://github.com/coredns/coredns/releases/download/{coredns}/"
+        f"coredns_{coredns.lstrip('v')}_linux_{arch}.tgz"
+    )
+    return (
+        *(Release(n, f"{kube}/{n}", f"{kube}/{n}.sha256") for n in KUBENODE if n != "etcd"),
+        Release(
+            "etcd",
+            f"{etcd_root}/{etcd_name}.tar.gz",
+            f"{etcd_root}/SHA256SUMS",
+            f"{etcd_name}/etcd",
+        ),
+        Release("helm", helm_url, f"{helm_url}.sha256sum", f"linux-{arch}/helm"),
+        Release("coredns", coredns_url, f"{coredns_url}.sha256", "coredns"),
+    )
+
+
+def _present(folders: Sequence[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for name in PROGRAMS:
+        for folder in folders:
+            if os.access(folder / name, os.X_OK):
+                found[name] = folder / name
+                break
+    return found
+
+
+def _download_missing(missing: Iterable[str], cache: Path, sources: Sequence[Release]) -> None:
+    """Fetch what is published; stop at the first host that does not answer."""
+    wanted = [release for release in sources if release.name in set(missing)]
+    if not wanted:
+        return
+    with step("trying official release downloads (never tried against the real hosts)") as now:
+        for count, release in enumerate(wanted, start=1):
+            now.detail = f"{release.name}, {count} of {len(wanted)}"
+            try:
+                download(release, cache / release.name)
+            except UnreachableError as error:
+                say(f"no download: {error}; building from Go modules instead")
+                return
+
+
+def _build_missing(settings: Settings, folders: Sequence[Path], builder: Builder) -> None:
+    cache = folders[-1]
+    for wanted in gobuild.BUILDS:
+        names = KUBENODE if wanted.programs == ("kubenode",) else wanted.programs
+        missing = [name for name in names if name not in _present(folders)]
+        if not missing:
+            continue
+        staging = cache / "staging"
+        shutil.rmtree(staging, ignore_errors=True)
+        builder(settings, wanted, staging)
+        for program in wanted.programs:
+            (staging / program).rename(cache / program)
+        shutil.rmtree(staging)
+        if wanted.programs == ("kubenode",):
+            for name in missing:
+                (cache / name).unlink(missing_ok=True)
+                (cache / name).symlink_to("kubenode")
+
+
+def ensure_binaries(
+    settings: Settings,
+    sources: Sequence[Release] | None = None,
+    builder: Builder = gobuild.build,
+) -> dict[str, Path]:
+    """Return the path of every program, fetched or built where the cache has none.
+
+    Args:
+        settings: Names the user's folder and the cache.
+        sources: The release files to try; the pinned official ones by default.
+        builder: What builds from Go modules; tests pass their own.
+
+    Raises:
+        ChecksumError: A downloaded file is not the published one.
+        CommandError: The build failed.
+    """
+    cache = cache_folder(settings)
+    folders = [settings.bin_dir, cache] if settings.bin_dir else [cache]
+    found = _present(folders)
+    if len(found) == len(PROGRAMS):
+        return found
+    cache.mkdir(parents=True, exist_ok=True)
+    if settings.downloads:
+        missing = [name for name in PROGRAMS if name not in found]
+        _download_missing(missing, cache, releases() if sources is None else sources)
+        found = _present(folders)
+    if len(found) < len(PROGRAMS):
+        _build_missing(settings, folders, builder)
+    return _present(folders)

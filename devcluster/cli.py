@@ -1,0 +1,118 @@
+"""The command line: `python -m devcluster up|down|status|kubeconfig|prepare`.
+
+Exit codes: 0 done, 1 something failed, 2 refused before any change. The answer of
+`kubeconfig` and `status` goes to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from devcluster import api, components, lifecycle
+from devcluster.console import last_lines, say
+from devcluster.errors import DevclusterError, RefusedError
+from devcluster.settings import Settings, from_environment, saved
+
+COMMANDS = {
+    "up": "start or repair the node and wait until it is Ready",
+    "down": "end it and undo every change",
+    "status": "say which components run",
+    "kubeconfig": "print the path of the kubeconfig",
+    "prepare": "only fill the cache: programs, packages, base image",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    text = "\n".join(f"  {name:<12}{what}" for name, what in COMMANDS.items())
+    made = argparse.ArgumentParser(
+        prog="python -m devcluster",
+        description="A real Kubernetes node on one machine.\n\n" + text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("command", choices=COMMANDS)
+    made.add_argument("--state-dir", type=Path, help="state, logs and kubeconfig")
+    made.add_argument("--bin-dir", type=Path, help="take programs from here first")
+    return made
+
+
+def settings_for(options: argparse.Namespace) -> Settings:
+    """Return the settings of the environment with the options over them."""
+    settings = from_environment(os.environ)
+    if options.state_dir:
+        settings = dataclasses.replace(settings, state=options.state_dir.resolve())
+    if options.bin_dir:
+        settings = dataclasses.replace(settings, bin_dir=options.bin_dir.resolve())
+    return settings
+
+
+def status(settings: Settings) -> int:
+    """Print one line per component; 0 when the node is up, 1 when not."""
+    known = saved(settings.state)
+    if known is None:
+        print(f"down: no cluster in {settings.state}")
+        return 1
+    alive = components.running(known)
+    for name in components.NAMES:
+        print(f"{name:<26}{f'running, pid {alive[name].pid}' if name in alive else 'not running'}")
+    for name in components.NAMES:
+        if name not in alive:
+            print(f"{name}: {known.logs}/{name}.log\n{last_lines(known.logs / f'{name}.log')}")
+    ready = lifecycle.is_up(known)
+    node = "Ready" if api.node_ready(known) else "not Ready"
+    print(f"node {known.node_name} is {node}; state in {known.state}")
+    return 0 if ready else 1
+
+
+def _kubeconfig(settings: Settings) -> int:
+    known = saved(settings.state)
+    if known is None:
+        say(f"no cluster in {settings.state}; run: python -m devcluster up")
+        return 1
+    print(known.kubeconfig)
+    return 0
+
+
+def _prepare(settings: Settings) -> int:
+    from devcluster import base_image  # noqa: PLC0415 - only this command needs it
+
+    lifecycle.prepare(settings)
+    base_image.ensure_base(settings)
+    return 0
+
+
+def dispatch(command: str, settings: Settings) -> int:
+    """Run one command and return its exit code."""
+    if command == "status":
+        return status(settings)
+    if command == "kubeconfig":
+        return _kubeconfig(settings)
+    if command == "prepare":
+        return _prepare(settings)
+    if command == "up":
+        lifecycle.up(settings)
+    else:
+        lifecycle.down(settings)
+    return 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = parser().parse_args(argv)
+    try:
+        return dispatch(options.command, settings_for(options))
+    except RefusedError as error:
+        say(str(error))
+        return 2
+    except DevclusterError as error:
+        say(f"failed: {error}")
+        return 1
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        say("interrupted; run the command again to go on, or `down` to undo")
+        return 130

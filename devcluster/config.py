@@ -1,0 +1,214 @@
+"""The configuration files of the components, rendered from the settings.
+
+Everything that reads YAML gets JSON, which is YAML too: no template, no quoting
+mistakes, no dependency. The values that are not obvious say why. Pure functions
+return text; `write_all` is the only one that touches files.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from devcluster import packages
+from devcluster.settings import DNS_PORT, Settings
+from devcluster.settings import API_PORT
+
+PAUSE_IMAGE = "localhost/infertune-pause:1"
+FIRST_POD_OFFSET = 16  # the addresses below are the gateway's and further nodes'
+CLIENTS = ("admin", "kubelet", "controller-manager", "scheduler", "proxy", "dns")
+
+
+def kubeconfig(settings: Settings, user: str) -> str:
+    """Return a kubeconfig that carries its certificates in itself."""
+
+    def embedded(name: str) -> str:
+        return base64.b64encode((settings.pki / name).read_bytes()).decode()
+
+    cluster = {
+        "server": f"https://{settings.gateway}:{API_PORT}",
+        "certificate-authority-data": embedded("ca.crt"),
+    }
+    keys = {
+        "client-certificate-data": embedded(f"{user}.crt"),
+        "client-key-data": embedded(f"{user}.key"),
+    }
+    name = "devcluster"
+    return _json(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": name, "cluster": cluster}],
+            "users": [{"name": user, "user": keys}],
+            "contexts": [{"name": name, "context": {"cluster": name, "user": user}}],
+            "current-context": name,
+        }
+    )
+
+
+def kubelet(settings: Settings) -> str:
+    """Return the kubelet's configuration."""
+    return _json(
+        {
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "address": str(settings.gateway),
+            "authentication": {
+                "anonymous": {"enabled": False},
+                "webhook": {"enabled": True},
+                "x509": {"clientCAFile": str(settings.pki / "ca.crt")},
+            },
+            "authorization": {"mode": "Webhook"},
+            "clusterDNS": [str(settings.dns_service)],
+            "clusterDomain": "cluster.local",
+            "resolvConf": str(settings.conf / "resolv.conf"),
+            "containerRuntimeEndpoint": f"unix://{settings.containerd_socket}",
+            "cgroupDriver": "cgroupfs",
+            # One flat level of cgroups: works on cgroup v1, v2 and inside a machine that
+            # delegates only some controllers. Limits of containers hold all the same.
+            "cgroupsPerQOS": False,
+            "enforceNodeAllocatable": [],
+            "failCgroupV1": False,
+            "failSwapOn": False,
+            "localStorageCapacityIsolation": False,
+            # A short quota period spreads a small CPU limit evenly over time; with the usual
+            # 100 ms the throttling shows as steps in P95.
+            "featureGates": {"CustomCPUCFSQuotaPeriod": True},
+            "cpuCFSQuotaPeriod": settings.cfs_period,
+            "imageGCHighThresholdPercent": 100,
+            "imageGCLowThresholdPercent": 99,
+            "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
+            "podLogsDir": str(settings.state / "pod-logs"),
+            "volumePluginDir": str(settings.state / "volume-plugins"),
+            "shutdownGracePeriod": "0s",
+            "registerNode": True,
+        }
+    )
+
+
+def cni(settings: Settings) -> str:
+    """Return the pod network: a bridge, addresses of the node's range, host ports."""
+    ipam = {
+        "type": "host-local",
+        "dataDir": str(settings.state / "cni-addresses"),
+        "ranges": [
+            [
+                {
+                    "subnet": str(settings.node_range),
+                    "rangeStart": str(settings.node_range[FIRST_POD_OFFSET]),
+                    "gateway": str(settings.gateway),
+                }
+            ]
+        ],
+        "routes": [{"dst": "0.0.0.0/0"}],
+    }
+    # No masquerading: a pod's packet that wants out must be recognisable, to be refused.
+    bridge = {
+        "type": "bridge",
+        "bridge": settings.bridge,
+        "isGateway": True,
+        "ipMasq": False,
+        "hairpinMode": True,
+        "ipam": ipam,
+    }
+    portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
+    return _json({"cniVersion": "1.0.0", "name": "devcluster", "plugins": [bridge, portmap]})
+
+
+def containerd(settings: Settings) -> str:
+    """Return containerd's configuration."""
+    cri = 'plugins."io.containerd.grpc.v1.cri"'
+    return f"""version = 2
+root = "{settings.state}/containerd"
+state = "{settings.run_dir}/containerd"
+disabled_plugins = [
+  "io.containerd.snapshotter.v1.aufs",
+  "io.containerd.snapshotter.v1.btrfs",
+  "io.containerd.snapshotter.v1.devmapper",
+  "io.containerd.snapshotter.v1.zfs",
+]
+
+[grpc]
+address = "{settings.containerd_socket}"
+
+[plugins."io.containerd.internal.v1.opt"]
+path = "{settings.state}/containerd-opt"
+
+[{cri}]
+# Lowering a score needs CAP_SYS_RESOURCE; without this line every sandbox fails where
+# that capability is missing.
+restrict_oom_score_adj = true
+sandbox_image = "{PAUSE_IMAGE}"
+netns_mounts_under_state_dir = true
+disable_tcp_service = true
+stream_server_address = "127.0.0.1"
+stream_server_port = "0"
+
+[{cri}.cni]
+bin_dir = "{settings.root}/usr/lib/cni"
+conf_dir = "{settings.conf}/cni"
+
+[{cri}.containerd]
+snapshotter = "overlayfs"
+default_runtime_name = "runc"
+
+[{cri}.containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+
+[{cri}.containerd.runtimes.runc.options]
+SystemdCgroup = false
+BinaryName = "{packages.tool(settings, "runc")}"
+"""
+
+
+def corefile(settings: Settings) -> str:
+    """Return CoreDNS's configuration: cluster names are answered, all others do not exist.
+
+    Nothing is forwarded: a pod's look-up of an outside name never leaves the machine.
+    """
+    return f"""cluster.local in-addr.arpa:{DNS_PORT} {{
+    bind {settings.gateway}
+    errors
+    health {settings.gateway}:10054
+    ready {settings.gateway}:10055
+    cache 5
+    kubernetes cluster.local in-addr.arpa {{
+        kubeconfig {settings.conf}/dns.kubeconfig devcluster
+        pods disabled
+        ttl 5
+    }}
+}}
+.:{DNS_PORT} {{
+    bind {settings.gateway}
+    errors
+    template ANY ANY {{
+        rcode NXDOMAIN
+    }}
+}}
+"""
+
+
+def write_all(settings: Settings) -> None:
+    """Write every file; needs the certificates and the unpacked packages."""
+    settings.conf.mkdir(parents=True, exist_ok=True)
+    (settings.conf / "cni").mkdir(exist_ok=True)
+    files = {
+        "kubelet.yaml": kubelet(settings),
+        "containerd.toml": containerd(settings),
+        "Corefile": corefile(settings),
+        "resolv.conf": "",
+        "cni/10-devcluster.conflist": cni(settings),
+    }
+    for name, text in files.items():
+        (settings.conf / name).write_text(text)
+    for user in CLIENTS:
+        path = settings.conf / f"{user}.kubeconfig"
+        path.touch(mode=0o600)
+        path.write_text(kubeconfig(settings, user))
+    settings.kubeconfig.touch(mode=0o600)
+    settings.kubeconfig.write_text(kubeconfig(settings, "admin"))
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, indent=2) + "\n"

@@ -1,0 +1,178 @@
+"""Where everything lies and which address ranges are used.
+
+One frozen value that every other module receives; nothing else reads environment
+variables. `up` writes it into the state folder, so that `down`, `status` and the
+image functions find the cluster that was really started, whatever the environment
+says by then.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from devcluster.errors import RefusedError
+
+REPO_ROOT = Path(__file__).resolve().parent.parent
+PACKAGE_ROOT = Path(__file__).resolve().parent
+API_PORT = 6443
+ETCD_PORT = 23790
+DNS_PORT = 10053
+METRICS_SERVER_PORT = 10443
+NODE_PREFIX_LENGTH = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one cluster."""
+
+    cache: Path
+    state: Path
+    bin_dir: Path | None = None
+    pod_range: IPv4Network = IPv4Network("10.244.0.0/16")
+    service_range: IPv4Network = IPv4Network("10.0.0.0/24")
+    node_name: str = "infertune-node"
+    bridge: str = "infertune0"
+    cfs_period: str = "10ms"
+    downloads: bool = True
+
+    @property
+    def node_range(self) -> IPv4Network:
+        """The part of the pod range that the node hands out."""
+        length = max(NODE_PREFIX_LENGTH, self.pod_range.prefixlen)
+        return next(self.pod_range.subnets(new_prefix=length))
+
+    @property
+    def gateway(self) -> IPv4Address:
+        """The bridge's address: the node, the API server and the pods' way out."""
+        return self.node_range[1]
+
+    @property
+    def api_service(self) -> IPv4Address:
+        """The address of the Service `kubernetes`."""
+        return self.service_range[1]
+
+    @property
+    def dns_service(self) -> IPv4Address:
+        """The address of the Service `kube-dns`."""
+        return self.service_range[10]
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets; short, because a socket's path may have 107 bytes only."""
+        digest = hashlib.sha256(str(self.state).encode()).hexdigest()[:8]
+        return Path("/run") / f"infertune-{digest}"
+
+    @property
+    def containerd_socket(self) -> Path:
+        """The socket of our containerd."""
+        return self.run_dir / "containerd.sock"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.state / "kubeconfig"
+
+    @property
+    def pki(self) -> Path:
+        """Certificates and keys."""
+        return self.state / "pki"
+
+    @property
+    def logs(self) -> Path:
+        """One log per component."""
+        return self.state / "logs"
+
+    @property
+    def conf(self) -> Path:
+        """Rendered configuration files."""
+        return self.state / "conf"
+
+    @property
+    def root(self) -> Path:
+        """The folder into which distribution packages are unpacked."""
+        return self.cache / "packages" / "root"
+
+    def save(self) -> None:
+        """Write the settings into the state folder."""
+        self.state.mkdir(parents=True, exist_ok=True)
+        record = {
+            "cache": str(self.cache),
+            "bin_dir": str(self.bin_dir) if self.bin_dir else None,
+            "pod_range": str(self.pod_range),
+            "service_range": str(self.service_range),
+            "node_name": self.node_name,
+            "bridge": self.bridge,
+            "cfs_period": self.cfs_period,
+            "downloads": self.downloads,
+        }
+        (self.state / "settings.json").write_text(json.dumps(record, indent=2) + "\n")
+
+
+def _network(name: str, text: str, largest_prefix: int) -> IPv4Network:
+    try:
+        network = IPv4Network(text)
+    except ValueError as error:
+        raise RefusedError(f"{name}: {error}; write it like 10.244.0.0/16") from error
+    if network.prefixlen > largest_prefix:
+        raise RefusedError(f"{name}: {text} is too small; use a /{largest_prefix} or larger")
+    return network
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings that the environment asks for.
+
+    Raises:
+        RefusedError: A range is not an IPv4 network or is too small.
+    """
+    home = Path(environ.get("HOME") or "/root")
+    cache_home = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
+    state_home = Path(environ.get("XDG_STATE_HOME") or home / ".local" / "state")
+    bin_dir = environ.get("DEVCLUSTER_BIN_DIR")
+    return Settings(
+        cache=Path(environ.get("DEVCLUSTER_CACHE_DIR") or cache_home / "infertune"),
+        state=Path(environ.get("DEVCLUSTER_STATE_DIR") or state_home / "infertune" / "devcluster"),
+        bin_dir=Path(bin_dir) if bin_dir else None,
+        pod_range=_network(
+            "DEVCLUSTER_POD_RANGE", environ.get("DEVCLUSTER_POD_RANGE") or "10.244.0.0/16", 24
+        ),
+        service_range=_network(
+            "DEVCLUSTER_SERVICE_RANGE",
+            environ.get("DEVCLUSTER_SERVICE_RANGE") or "10.0.0.0/24",
+            24,
+        ),
+        node_name=environ.get("DEVCLUSTER_NODE_NAME") or "infertune-node",
+        bridge=environ.get("DEVCLUSTER_BRIDGE") or "infertune0",
+        cfs_period=environ.get("DEVCLUSTER_CFS_PERIOD") or "10ms",
+        downloads=environ.get("DEVCLUSTER_DOWNLOADS", "1") != "0",
+    )
+
+
+def saved(state: Path) -> Settings | None:
+    """Return the settings of the cluster in a state folder; None when there is none."""
+    path = state / "settings.json"
+    if not path.exists():
+        return None
+    record = json.loads(path.read_text())
+    return Settings(
+        cache=Path(record["cache"]),
+        state=state,
+        bin_dir=Path(record["bin_dir"]) if record["bin_dir"] else None,
+        pod_range=IPv4Network(record["pod_range"]),
+        service_range=IPv4Network(record["service_range"]),
+        node_name=record["node_name"],
+        bridge=record["bridge"],
+        cfs_period=record["cfs_period"],
+        downloads=record["downloads"],
+    )
+
+
+def current() -> Settings:
+    """Return the settings of the running cluster, else those of the environment."""
+    wanted = from_environment()
+    return saved(wanted.state) or wanted
