@@ -1,0 +1,149 @@
+"""The CustomResourceDefinition of ``InferenceTuning``, as a value.
+
+Role: the schema of the models, with the rules that hold between fields, the columns of
+``kubectl get`` and the names of the resource. Must not know: files, YAML, the cluster.
+Trade-off: a rule between fields is written twice, as a validator of the model and as CEL here,
+so that both the server and an offline check refuse a mistake; the invalid fixtures of the
+contract tests hold the two together.
+"""
+
+from typing import Any
+
+from infertune.api.spec import TuningSpec
+from infertune.api.status import TuningStatus
+from infertune.api.structural import Dialect, Rule, Schema, structural_schema
+from infertune.api.v1alpha1 import GROUP, KIND, PLURAL, SHORT_NAMES, SINGULAR, VERSION
+
+CRD_NAME = f"{PLURAL}.{GROUP}"
+CATEGORIES = ("infertune",)
+
+# By model. A container may be named later, because the operator asks for it when a pod has
+# several; everything else of the reference decides which trials and which old values count.
+SPEC_RULES: dict[str, tuple[Rule, ...]] = {
+    "TargetRef": (
+        Rule(
+            "self.apiVersion == oldSelf.apiVersion && self.kind == oldSelf.kind"
+            " && self.name == oldSelf.name",
+            "targetRef is immutable: make a new InferenceTuning for a new target",
+        ),
+        Rule(
+            "!has(oldSelf.container)"
+            " || (has(self.container) && self.container == oldSelf.container)",
+            "targetRef.container is immutable once set: make a new InferenceTuning for another"
+            " container",
+            ".container",
+        ),
+    ),
+    "Demand": (
+        Rule(
+            "self.troughRequestsPerSecond <= self.peakRequestsPerSecond",
+            "troughRequestsPerSecond is above peakRequestsPerSecond: swap or raise the peak",
+            ".troughRequestsPerSecond",
+        ),
+    ),
+    "BatchSizeKnob": (
+        Rule(
+            "has(self.env) != has(self.argument)",
+            "batchSize needs exactly one of env and argument: remove one or add one",
+        ),
+        Rule(
+            "self.values.all(x, self.values.exists_one(y, y == x))",
+            "batchSize.values holds a value twice: remove it",
+            ".values",
+        ),
+    ),
+    "ReplicaLimits": (
+        Rule(
+            "self.min <= self.max",
+            "replicas.min is above replicas.max: swap or raise max",
+            ".min",
+        ),
+    ),
+    "Knobs": (
+        Rule(
+            "has(self.batchSize) || (has(self.images) && size(self.images) > 0)",
+            "knobs declares nothing to try: add batchSize or images",
+        ),
+    ),
+}
+SPEC_DIALECT = Dialect(rules=SPEC_RULES, sets=frozenset(("values", "images")))
+STATUS_DIALECT = Dialect(map_keys={"conditions": "type"}, keep_defaults=False)
+
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("Target", ".spec.targetRef.name", "The workload that is tuned."),
+    ("Mode", ".spec.mode", "Recommend changes nothing, Apply does."),
+    ("State", ".status.state", "State of the tuning."),
+    ("SLO", ".status.summary.slo", "The promise to keep."),
+    ("P95", ".status.summary.p95", "Last live 95th percentile of latency."),
+    ("Best", ".status.summary.best", "Best configuration found so far."),
+    ("Verdict", ".status.summary.verdict", "Last verdict."),
+    ("Spent", ".status.summary.spent", "What the tuning has cost so far."),
+)
+KIND_DESCRIPTION = (
+    "InferenceTuning tunes a running model server: it finds the cheapest batch size, image and "
+    "replica bounds that keep a latency promise, and applies them when asked to."
+)
+
+
+def crd_document() -> dict[str, Any]:
+    """Return the whole CustomResourceDefinition (apiextensions.k8s.io/v1)."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": CRD_NAME},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": KIND,
+                "listKind": f"{KIND}List",
+                "plural": PLURAL,
+                "singular": SINGULAR,
+                "shortNames": list(SHORT_NAMES),
+                "categories": list(CATEGORIES),
+            },
+            "versions": [
+                {
+                    "name": VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": _columns(),
+                    "schema": {"openAPIV3Schema": tuning_schema()},
+                }
+            ],
+        },
+    }
+
+
+def tuning_schema() -> Schema:
+    """Return the structural schema of the whole resource."""
+    return {
+        "description": KIND_DESCRIPTION,
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {
+                "description": f"API version of the resource: {GROUP}/{VERSION}.",
+                "type": "string",
+            },
+            "kind": {"description": f"Kind of the resource: {KIND}.", "type": "string"},
+            "metadata": {"type": "object"},
+            "spec": structural_schema(TuningSpec, SPEC_DIALECT),
+            "status": structural_schema(TuningStatus, STATUS_DIALECT),
+        },
+    }
+
+
+def _columns() -> list[dict[str, str]]:
+    columns = [
+        {"name": name, "type": "string", "jsonPath": path, "description": text}
+        for name, path, text in COLUMNS
+    ]
+    age = {
+        "name": "Age",
+        "type": "date",
+        "jsonPath": ".metadata.creationTimestamp",
+        "description": "Time since the tuning was created.",
+    }
+    return [*columns, age]
