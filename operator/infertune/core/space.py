@@ -1,14 +1,16 @@
 """Candidates and the space they come from.
 
 Role: a point of the search, its canonical id and order. Must not know: trial results.
-Trade-off: replicas are not an axis; the knee of one replica gives them (see ``capacity``).
+Trade-off: replicas are not an axis; the knee of one replica gives them (see ``capacity``). A batch
+size of None, the server's own default, has no place on the batch axis: it is tried, never
+interpolated.
 """
 
 from dataclasses import dataclass
 from hashlib import sha256
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One server configuration. ``batch_size`` None is the server's own default."""
 
@@ -30,5 +32,17 @@ class SearchSpace:
     batch_sizes: tuple[int | None, ...]
 
     def candidates(self) -> tuple[Candidate, ...]:
-        """Return every candidate once: by image as declared, then by rising batch size."""
-        return tuple(Candidate(image, batch) for image in self.images for batch in self.batch_sizes)
+        """Return every candidate once: by image as declared, then by rising batch size.
+
+        The incumbent comes first when it is not a declared point.
+        """
+        images = tuple(dict.fromkeys(self.images))
+        batches: tuple[int | None, ...] = (None,) if None in self.batch_sizes else ()
+        batches += self.batches
+        declared = tuple(Candidate(image, batch) for image in images for batch in batches)
+        return declared if self.incumbent in declared else (self.incumbent, *declared)
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """The batch axis: the declared sizes once each, rising, without the server's default."""
+        return tuple(sorted({batch for batch in self.batch_sizes if batch is not None}))
