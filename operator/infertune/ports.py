@@ -59,16 +59,24 @@ class TuningSource(Protocol):
         """Return the raw tuning, or None when it is gone."""
         ...
 
-    def list_tunings(self) -> tuple[Key, ...]:
-        """Return the keys of all tunings in the watched namespaces."""
+    def list_tunings(self) -> Mapping[Key, str]:
+        """Return all tunings in the watched namespaces, with their resource versions."""
         ...
 
-    def record_status(self, key: Key, status: Mapping[str, Any], resource_version: str) -> None:
-        """Replace the status; Conflict when the object moved on, Gone when it vanished."""
+    def record_status(
+        self, key: Key, status: Mapping[str, Any], resource_version: str
+    ) -> RawObject:
+        """Replace the status and return the tuning as it then stands.
+
+        Conflict when the object moved on, Gone when it vanished.
+        """
         ...
 
-    def set_finalizer(self, key: Key, resource_version: str, present: bool) -> None:
-        """Add or remove our finalizer; no write when it is as wanted."""
+    def set_finalizer(self, key: Key, resource_version: str, *, present: bool) -> str:
+        """Add or remove our finalizer; no write when it is as wanted.
+
+        Returns the resource version afterwards, for the status write of the same tick.
+        """
         ...
 
     def post_event(self, key: Key, uid: str, event: Event) -> None:
@@ -145,6 +153,13 @@ class MetricsSource(Protocol):
 
     def fetch_live(self, query: LiveQuery) -> LiveEvidence | NoData:
         """Return what the pods served in the window, or why that cannot be said."""
+        ...
+
+    def fetch_watch(self, query: LiveQuery) -> LiveEvidence | NoData:
+        """Return the same for many stable targets at the price of one query, a little older.
+
+        No blocks, no CPU, no memory: enough to see that a promise still holds.
+        """
         ...
 
 

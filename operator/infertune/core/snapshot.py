@@ -48,10 +48,14 @@ class TuningView:
 
 @dataclass(frozen=True, slots=True)
 class TargetView:
-    """The workload: the raw object as read, and where its live pods run."""
+    """The workload: the raw object as read, and where its live pods run.
+
+    ``revision`` is the template hash of the current template; empty when it is not known yet.
+    """
 
     raw: RawObject
     pods: tuple["LivePod", ...]
+    revision: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,18 @@ class LiveEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class Installation:
+    """What the chart decided for this installation: images of our own pods, their priority.
+
+    ``gpu_probe_image`` runs where the target asks for a GPU; empty means that none is installed.
+    """
+
+    probe_image: str
+    gpu_probe_image: str = ""
+    trial_priority_class: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that one tick knows. A part that this state does not need is None or empty.
 
@@ -155,4 +171,4 @@ class Snapshot:
     selectors: tuple[Selector, ...]
     config_maps: Mapping[str, Mapping[str, str]]
     live: LiveEvidence | NoData | None
-    probe_image: str
+    installation: Installation

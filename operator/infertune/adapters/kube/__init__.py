@@ -1,0 +1,1 @@
+"""The Kubernetes API behind the ports: plain REST on plain objects, with typed errors."""

@@ -1,0 +1,118 @@
+"""May this write happen? Compare a live object with what the writer expects of its fields.
+
+Role: the precondition of every write to a target or an autoscaler. Must not know: how an object is
+read or sent. Trade-off: a field may hold the old or the new value and the write goes on, so that a
+write that was cut short between two objects or two fields finishes when it is tried again; any
+third value is somebody else's and stops it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from infertune.core.ownership import owners_of
+from infertune.core.plan import FieldExpectation
+from infertune.core.snapshot import RawObject
+
+FieldValue: TypeAlias = str | int | tuple[str, ...] | None
+_CONTAINER_LISTS = frozenset({"containers", "initContainers"})
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Every field holds its old or its new value: write."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyDone:
+    """Every field holds its new value: there is nothing to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Violated:
+    """A field holds a third value, or cannot be addressed. ``value`` is what stands there."""
+
+    path: str
+    value: str
+    owners: tuple[str, ...] = ()
+
+
+Precondition: TypeAlias = Holds | AlreadyDone | Violated
+
+
+@dataclass(frozen=True, slots=True)
+class _Unreadable:
+    """The path does not lead to one plain value: a container is missing, a name stands twice."""
+
+    why: str
+
+
+def check(live: RawObject, expectations: Sequence[FieldExpectation]) -> Precondition:
+    """Return whether the live object allows the write. No expectation at all is ``Holds``."""
+    all_new = bool(expectations)
+    for expectation in expectations:
+        found = _read(live, expectation.path)
+        if isinstance(found, _Unreadable):
+            return Violated(dotted(expectation.path), found.why, _owners(live, expectation.path))
+        if found not in (expectation.old, expectation.new) or isinstance(found, bool):
+            shown = "absent" if found is None else repr(found)[:_SHOWN]
+            return Violated(dotted(expectation.path), shown, _owners(live, expectation.path))
+        all_new = all_new and found == expectation.new
+    return AlreadyDone() if all_new else Holds()
+
+
+def dotted(path: Iterable[str]) -> str:
+    """Return a path as people write it: ``spec.containers[name=server].image``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if "=" in part else f".{part}" if text else part
+    return text
+
+
+def _read(live: RawObject, path: Sequence[str]) -> FieldValue | _Unreadable:
+    node: object = live
+    parent = ""
+    for part in path:
+        if node is None:
+            return None
+        if part.startswith("name="):
+            node = _named(node, part.removeprefix("name="), parent)
+        elif isinstance(node, Mapping):
+            if part == "value" and "valueFrom" in node:
+                return _Unreadable("valueFrom: the value comes from elsewhere")
+            node = node.get(part)
+        else:
+            return _Unreadable(f"{parent} is not an object")
+        if isinstance(node, _Unreadable):
+            return node
+        parent = part
+    return _plain(node)
+
+
+def _named(node: object, name: str, parent: str) -> object:
+    if not isinstance(node, Sequence) or isinstance(node, str):
+        return _Unreadable(f"{parent} is not a list")
+    items = [item for item in node if isinstance(item, Mapping) and item.get("name") == name]
+    if len(items) > 1:
+        return _Unreadable(f"{name!r} stands {len(items)} times in {parent}")
+    if not items and parent in _CONTAINER_LISTS:
+        return _Unreadable(f"no container {name!r}")
+    return items[0] if items else None
+
+
+def _plain(node: object) -> FieldValue | _Unreadable:
+    if node is None or isinstance(node, str | int):
+        return node
+    if isinstance(node, Sequence) and all(isinstance(item, str) for item in node):
+        return tuple(node)
+    return _Unreadable("not a plain value")
+
+
+def _owners(live: RawObject, path: Sequence[str]) -> tuple[str, ...]:
+    managed = live.get("metadata", {}).get("managedFields") or ()
+    fields = [
+        f'k:{{"name":"{part.removeprefix("name=")}"}}' if part.startswith("name=") else f"f:{part}"
+        for part in path
+    ]
+    return owners_of(managed, fields)
