@@ -9,16 +9,15 @@ costs a third more than its gzip; traces belong on a volume instead.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import gzip
 import hashlib
 import json
-import os
 import sys
 import textwrap
 from dataclasses import dataclass
-from typing import TextIO
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from infertune_probes.contract.envelope import (
     SEVERITY,
@@ -27,6 +26,9 @@ from infertune_probes.contract.envelope import (
     Finding,
     serialise,
 )
+
+if TYPE_CHECKING:
+    import argparse
 
 BEGIN = "-----BEGIN INFERTUNE RESULT {}-----"
 END = "-----END INFERTUNE RESULT {}-----"
@@ -138,17 +140,15 @@ def emit(envelope: Envelope, sinks: Sinks, stdout: TextIO | None = None) -> None
         stream.write(payload.decode("utf-8") + "\n")
         stream.flush()
     else:
-        with open(sinks.output, "wb") as file:  # noqa: PTH123  # plain paths keep this file small
-            file.write(payload)
+        Path(sinks.output).write_bytes(payload)
     _write_summary(summarise(envelope, payload), sinks.termination_log)
 
 
 def _write_summary(text: str, path: str) -> None:
     # The kubelet creates the default file; creating it elsewhere would litter a developer's /dev.
-    if path == DEFAULT_TERMINATION_LOG and not os.path.exists(path):  # noqa: PTH110
+    if path == DEFAULT_TERMINATION_LOG and not Path(path).exists():
         return
     try:
-        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(text)
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         sys.stderr.write(f"summary not written to {path}: {error}\n")

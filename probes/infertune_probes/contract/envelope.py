@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Literal, Sequence  # noqa: UP035  # collections.abc is not subscriptable on 3.8
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SCHEMA = "infertune.io/probe-result/v1"
 SUMMARY_SCHEMA = "infertune.io/probe-summary/v1"
@@ -174,7 +177,5 @@ def serialise(envelope: Envelope) -> bytes:
     Raises:
         ValueError: when a number anywhere in the envelope is NaN or infinite.
     """
-    text = json.dumps(
-        envelope.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
+    text = json.dumps(envelope.to_json(), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode("utf-8")

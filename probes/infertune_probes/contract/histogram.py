@@ -9,7 +9,10 @@ size that does not grow with the number of requests.
 from __future__ import annotations
 
 import math
-from typing import Iterable, Mapping  # noqa: UP035  # Python 3.8
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 FLOOR_MS = 0.1
 GROWTH = 1.01

@@ -13,14 +13,16 @@ import binascii
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
-from typing import Annotated, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
 from infertune_probes.contract.envelope import Verdict, worst
 from infertune_probes.contract.load_result import BenchmarkResult, GpuResult, LoadResult
 from infertune_probes.contract.strict import StrictModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 MAX_SUMMARY_BYTES = 4096
@@ -40,15 +42,15 @@ class PayloadError(Exception):
     """A result that cannot be believed; its subclass says in which way."""
 
 
-class PayloadLost(PayloadError):  # noqa: N818  # the three names are part of the contract
+class PayloadLost(PayloadError):  # the three names are part of the contract
     """No complete payload with the expected digest stands in the text."""
 
 
-class PayloadAltered(PayloadError):  # noqa: N818
+class PayloadAltered(PayloadError):
     """A payload stands there, but it is not the one that the summary vouches for."""
 
 
-class PayloadInvalid(PayloadError):  # noqa: N818
+class PayloadInvalid(PayloadError):
     """The payload is authentic but breaks the schema: which field, what value, and why."""
 
     def __init__(self, path: str, value: str, why: str) -> None:
@@ -150,9 +152,7 @@ class Envelope(StrictModel):
     measurements: tuple[Measurement, ...]
     artifacts: tuple[Artifact, ...]
     partial: bool
-    result: (
-        Annotated[LoadResult | GpuResult | BenchmarkResult, Field(discriminator="kind")] | None
-    )
+    result: Annotated[LoadResult | GpuResult | BenchmarkResult, Field(discriminator="kind")] | None
 
     @property
     def verdict(self) -> Verdict:
@@ -270,7 +270,9 @@ def _readings(lines: list[str]) -> Iterator[str]:
     """
     candidates = [line for line in lines if _BODY.match(line) and len(line) <= _LINE_WIDTH]
     full = [line for line in candidates if len(line) == _LINE_WIDTH]
-    last_full = max((i for i, line in enumerate(candidates) if len(line) == _LINE_WIDTH), default=-1)
+    last_full = max(
+        (i for i, line in enumerate(candidates) if len(line) == _LINE_WIDTH), default=-1
+    )
     body = "".join(full)
     for tail in candidates[last_full + 1 :][:16]:
         yield body + tail
@@ -314,4 +316,3 @@ def _validated(model: type[Model], raw: bytes) -> Model:
         if len(shown) > _SHOWN:
             shown = shown[:_SHOWN] + "..."
         raise PayloadInvalid(path, shown, first["msg"]) from error
-

@@ -25,7 +25,7 @@ NonNegative = Annotated[float, Field(ge=0)]
 
 
 class Percentile(StrictModel):
-    """A latency percentile; `censored`: the true value is at least this (it fell among failures)."""
+    """A percentile; `censored`: it fell among failures, the true value is at least this."""
 
     value_ms: NonNegative
     censored: bool

@@ -14,7 +14,7 @@ from __future__ import annotations
 import signal
 import traceback
 from datetime import datetime, timezone
-from types import FrameType, TracebackType
+from typing import TYPE_CHECKING
 
 from infertune_probes.contract.emit import Sinks, emit
 from infertune_probes.contract.envelope import (
@@ -25,16 +25,19 @@ from infertune_probes.contract.envelope import (
 )
 from infertune_probes.contract.host import host_facts, image, node_name
 
+if TYPE_CHECKING:
+    from types import FrameType, TracebackType
+
 EXIT_FINE = 0
 EXIT_FAILED = 1
 EXIT_COULD_NOT_RUN = 2
 
 
-class Stopped(BaseException):  # noqa: N818  # not an error: someone asked us to stop
+class Stopped(BaseException):  # not an error: someone asked us to stop
     """SIGTERM or SIGINT arrived; derived from BaseException so that no probe swallows it."""
 
 
-class CouldNotRun(Exception):  # noqa: N818  # reads as the sentence it is
+class CouldNotRun(Exception):  # reads as the sentence it is
     """The probe cannot do its work here; carries the finding that says why."""
 
     def __init__(self, finding: Finding) -> None:
@@ -70,7 +73,7 @@ class ProbeSession:
         self._started_at = now_rfc3339()
         self._crashed = False
 
-    def __enter__(self) -> ProbeSession:
+    def __enter__(self) -> ProbeSession:  # noqa: PYI034  # Self is Python 3.11
         """Install the signal handlers."""
         if self._handle_signals:
             signal.signal(signal.SIGTERM, _stop)

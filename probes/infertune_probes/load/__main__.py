@@ -38,7 +38,7 @@ async def _run(options: Options, session: ProbeSession, loop_name: str) -> None:
 
 def _event_loop() -> tuple[LoopFactory, str]:
     try:
-        import uvloop  # noqa: PLC0415  # optional
+        import uvloop  # optional
     except ImportError:
         return asyncio.new_event_loop, "asyncio"
     return uvloop.new_event_loop, "uvloop"

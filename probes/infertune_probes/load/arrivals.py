@@ -8,9 +8,11 @@ one for the other.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from itertools import count
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Process = Literal["constant", "poisson"]
 

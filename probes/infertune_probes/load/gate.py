@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 from infertune_probes.contract.envelope import Finding
 from infertune_probes.contract.session import CouldNotRun
-from infertune_probes.load.generator import Brake
 from infertune_probes.load.golden import (
     Golden,
     GoldenUnreadable,
@@ -21,14 +21,17 @@ from infertune_probes.load.golden import (
     parse_golden,
     quality_section,
 )
-from infertune_probes.load.options import Gate, Request
-from infertune_probes.load.sender import Sender
+
+if TYPE_CHECKING:
+    from infertune_probes.load.generator import Brake
+    from infertune_probes.load.options import Gate, Request
+    from infertune_probes.load.sender import Sender
 
 _PAUSE_SECONDS = 0.1
 
 
 async def wait_ready(sender: Sender, url: str, seconds: float, brake: Brake) -> dict[str, object]:
-    """Ask until the URL answers 2xx; return the startup section, `ready` false past the deadline."""
+    """Ask until the URL answers 2xx; return the startup section (`ready` false: too late)."""
     began = time.perf_counter()
     attempts = 0
     while True:
@@ -97,7 +100,7 @@ def quality_finding(quality: dict[str, object]) -> Finding:
     if quality["accepted"]:
         return Finding("QUALITY_PASSED", "pass", evidence)
     cases = quality["cases"]
-    assert isinstance(cases, list)  # noqa: S101  # built as a list by quality_section
+    assert isinstance(cases, list)  # built as a list by quality_section
     wrong = next(case for case in cases if not case["passed"])
     return Finding(
         "QUALITY_FAILED",

@@ -11,12 +11,14 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from infertune_probes.load.shots import Shot
 from infertune_probes.load.tally import LevelRun
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
 
 # Steady traffic may run for days: the envelope then speaks of the last so many requests.
 ENDLESS_KEEP = 100_000
@@ -48,7 +50,7 @@ class Brake:
 class Watcher(Protocol):
     """Something that follows the traffic live."""
 
-    def sent(self, shot: Shot) -> None:
+    def sent(self) -> None:
         """A request just left."""
 
     def finished(self, shot: Shot) -> None:
@@ -105,7 +107,7 @@ class Generator:
 
     async def _wait_until(self, instant: float) -> bool:
         """Sleep until the instant; return False as soon as the brake is pulled."""
-        while (rest := instant - time.perf_counter()) > 0 and not self.brake.pulled:
+        while (rest := instant - time.perf_counter()) > 0 and not self.brake.pulled:  # noqa: ASYNC110  # instants, no event
             await asyncio.sleep(min(rest, _LONGEST_NAP_SECONDS))
         # A generator that runs late must still let answers in, or it would count its own
         # deafness as the server's latency.
@@ -117,7 +119,7 @@ class Generator:
         shot = Shot(intended, time.perf_counter())
         shots.append(shot)
         self._dispatched += 1
-        self.watcher.sent(shot)
+        self.watcher.sent()
         if len(self._under_way) >= self.max_in_flight:
             shot.finished, shot.error = shot.sent, "not_sent"
             self.watcher.finished(shot)

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from infertune_probes.load.options import Request
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
-class GoldenUnreadable(Exception):  # noqa: N818  # reads as the sentence it is
+
+class GoldenUnreadable(Exception):  # reads as the sentence it is
     """The golden file is not what it should be; the message names the case and the field."""
 
 
@@ -115,9 +118,9 @@ def compare(golden: Golden, body: bytes) -> Outcome:
         if deviation is not None:
             worst = deviation if worst is None else max(worst, deviation)
             if deviation > golden.tolerance:
-                fault = f"off by {deviation:.4g}, tolerance {golden.tolerance:g}"  # noqa: PLW2901
-        if fault is not None and reason is None:
-            reason = f"{where}: {fault}"
+                reason = reason or f"{where}: off by {deviation:.4g}, over {golden.tolerance:g}"
+        if fault is not None:
+            reason = reason or f"{where}: {fault}"
     finite = worst if worst is None or math.isfinite(worst) else None
     return Outcome(golden.name, reason is None, finite, reason)
 
@@ -139,7 +142,7 @@ def _differences(expected: object, actual: object, where: str) -> Iterator[Diffe
     else:
         deviation = abs(actual - expected) / max(1.0, abs(expected))
         # JSON from Python servers may carry NaN, which compares false with everything.
-        yield where, deviation if deviation == deviation else math.inf, None  # noqa: PLR0124
+        yield where, math.inf if math.isnan(deviation) else deviation, None
 
 
 def _in_object(expected: dict[str, object], actual: object, where: str) -> Iterator[Difference]:

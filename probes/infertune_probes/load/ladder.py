@@ -11,11 +11,10 @@ import asyncio
 import contextlib
 import math
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 from infertune_probes.contract.envelope import Finding
-from infertune_probes.contract.session import ProbeSession
 from infertune_probes.load.arrivals import offsets
 from infertune_probes.load.gate import (
     check_quality,
@@ -26,10 +25,15 @@ from infertune_probes.load.gate import (
 )
 from infertune_probes.load.generator import Brake, Generator
 from infertune_probes.load.live import LiveWindow, narrate
-from infertune_probes.load.options import Options
 from infertune_probes.load.sender import Sender
 from infertune_probes.load.tally import LevelRun, level_section, skipped_level
 from infertune_probes.load.verdicts import findings_of, measurements_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from infertune_probes.contract.session import ProbeSession
+    from infertune_probes.load.options import Options
 
 STOP_EXCEED_SHARE = 0.30
 STOP_ERROR_SHARE = 0.10
@@ -73,9 +77,7 @@ def _end_unready(session: ProbeSession, startup: dict[str, object], brake: Brake
         session.findings.append(not_ready(startup))
 
 
-async def _climb(
-    options: Options, session: ProbeSession, sender: Sender, brake: Brake
-) -> None:
+async def _climb(options: Options, session: ProbeSession, sender: Sender, brake: Brake) -> None:
     window = LiveWindow(options.terms)
     generator = Generator(
         fire=sender.fire,
@@ -86,7 +88,7 @@ async def _climb(
         drain_seconds=options.terms.timeout_ms / 1000.0 + 1.0,
     )
     levels: list[dict[str, object]] = []
-    assert session.result is not None  # noqa: S101  # run() set it
+    assert session.result is not None  # run() set it
     session.result["levels"] = levels
     async with _narrated(options, window), _capped(options, brake):
         stop: str | None = None
@@ -120,7 +122,9 @@ def why_stop(level: LevelRun, limit_ms: float) -> str | None:
     if failed > STOP_ERROR_SHARE:
         return f"{100 * failed:.1f} % of requests failed at {level.offered_rate:g}/s"
     if above > STOP_EXCEED_SHARE:
-        return f"{100 * above:.1f} % of requests took over {limit_ms:g} ms at {level.offered_rate:g}/s"
+        return (
+            f"{100 * above:.1f} % of requests took over {limit_ms:g} ms at {level.offered_rate:g}/s"
+        )
     return None
 
 
@@ -146,7 +150,7 @@ async def _narrated(options: Options, window: LiveWindow) -> AsyncIterator[None]
         if options.live == "-":
             stream = sys.stdout
         else:
-            stream = stack.enter_context(Path(options.live).open("a", encoding="utf-8"))
+            stream = stack.enter_context(_open_live(options.live))
 
         def write(line: str) -> None:
             stream.write(line)
@@ -158,6 +162,10 @@ async def _narrated(options: Options, window: LiveWindow) -> AsyncIterator[None]
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+
+def _open_live(path: str) -> TextIO:
+    return Path(path).open("a", encoding="utf-8")
 
 
 @contextlib.asynccontextmanager

@@ -11,13 +11,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from infertune_probes.contract.histogram import as_pairs, bucket_of
 from infertune_probes.contract.session import now_rfc3339
 from infertune_probes.load.shots import Shot, rank_latency
-from infertune_probes.load.tally import Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infertune_probes.load.tally import Terms
 
 
 @dataclass(slots=True)
@@ -31,7 +35,7 @@ class LiveWindow:
     _ended: list[Shot] = field(default_factory=list)
     _since: float = field(default_factory=time.perf_counter)
 
-    def sent(self, shot: Shot) -> None:
+    def sent(self) -> None:
         """Count a request that left."""
         self._sent += 1
         self._in_flight += 1

@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from infertune_probes.contract.emit import Sinks, add_arguments, sinks_from
-from infertune_probes.load.arrivals import Process
 from infertune_probes.load.tally import Terms
+
+if TYPE_CHECKING:
+    from infertune_probes.load.arrivals import Process
 
 
 @dataclass(frozen=True, slots=True)

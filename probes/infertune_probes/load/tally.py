@@ -7,9 +7,9 @@ batches stand for them, so that a payload stays within some hundred kilobytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from infertune_probes.contract.histogram import as_pairs, bucket_of
 from infertune_probes.load.shots import (
@@ -20,6 +20,9 @@ from infertune_probes.load.shots import (
     nearest_rank,
     rank_latency,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 RAW_LIMIT = 20_000
 BATCHES = 20

@@ -7,10 +7,12 @@ failures, because the operator owns the rule that voids a trial.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from infertune_probes.contract.envelope import Finding, Measurement, measured, unmeasured
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 # The same gates as for every trial: lateness P99 above 5 % of the SLO, client CPU above 70 %.
 LATENESS_SHARE_OF_SLO = 0.05
@@ -29,7 +31,9 @@ def findings_of(levels: Sequence[Level], slo_ms: float) -> list[Finding]:
     skipped = [level for level in levels if level["state"] == "skipped"]
     if skipped and all(level["state"] == "measured" for level in run):
         rates = ", ".join(f"{level['offeredRate']:g}/s" for level in skipped)
-        findings.append(Finding("LADDER_STOPPED", "warn", f"{rates} skipped: {skipped[0]['reason']}"))
+        findings.append(
+            Finding("LADDER_STOPPED", "warn", f"{rates} skipped: {skipped[0]['reason']}")
+        )
     return findings
 
 

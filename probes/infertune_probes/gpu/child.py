@@ -1,0 +1,67 @@
+"""Runs a witness in its own process and gives up on it in time.
+
+It must not know what is asked. Trade-off: a child stuck inside the driver cannot be killed
+(uninterruptible sleep); it is then left behind rather than waited for, and the pod's end reaps
+it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_REAP_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a child said: its stdout, or None and the reason; `hung`: it missed the deadline."""
+
+    text: str | None
+    reason: str | None = None
+    hung: bool = False
+
+
+def ask(command: Sequence[str], deadline_seconds: float) -> Heard:
+    """Run the command and return its stdout; never waits much longer than the deadline."""
+    try:
+        child = subprocess.Popen(  # noqa: S603  # our own interpreter or nvidia-smi, no shell
+            list(command),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        return Heard(None, "not installed")
+    except OSError as error:
+        return Heard(None, str(error))
+    try:
+        out, err = child.communicate(timeout=deadline_seconds)
+    except subprocess.TimeoutExpired:
+        return Heard(None, f"no answer within {deadline_seconds:g} s", hung=True)
+    finally:
+        # Also when the probe itself is told to stop: no child may outlive it.
+        _end(child)
+    if child.returncode != 0:
+        lines = err.decode("utf-8", "replace").strip().splitlines()
+        return Heard(None, f"exit status {child.returncode}: {lines[-1] if lines else ''}")
+    return Heard(out.decode("utf-8", "replace"))
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is not None:
+        return
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait(_REAP_SECONDS)
+    except (ProcessLookupError, subprocess.TimeoutExpired):
+        pass
+    for pipe in (child.stdout, child.stderr):
+        if pipe is not None:
+            pipe.close()
