@@ -1,0 +1,77 @@
+# Every command that people and CI use. `make help` lists them.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+CRD := infertune.io_inferencetunings.yaml
+PYTEST := $(BIN)/python -m pytest
+ALONE := not real_api and not e2e and not gpu
+# The demo: CONTEXT=name runs it on an existing cluster, REGISTRY= says where its images are pushed.
+export CONTEXT REGISTRY
+
+.PHONY: help
+help: ## List the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(READY) ## Make .venv from the hashed lock, with the project in it
+
+$(READY): requirements/dev.txt requirements/uv.txt pyproject.toml
+	@PYTHON="$(PYTHON)" requirements/install.sh
+	@touch $@
+
+.PHONY: demo
+demo: $(READY) ## Run the whole demo: a real node, a model server, a tuning that is applied
+	@PYTHONPATH=examples $(BIN)/python -m demo up
+
+.PHONY: demo-down
+demo-down: $(READY) ## Take the demo down and leave nothing behind
+	@PYTHONPATH=examples $(BIN)/python -m demo down
+
+.PHONY: generate
+generate: $(READY) ## Write the CRD, its copy in the chart, and docs/reference.md from the models
+	$(BIN)/python -m infertune.cli crd --output crds/$(CRD) charts/infertune/crds/$(CRD)
+	$(BIN)/python -m infertune.cli reference --output docs/reference.md
+
+.PHONY: check
+check: $(READY) ## Format, lint, types, layers and contract tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy operator probes devcluster examples
+	PYTHONPATH=operator:probes $(BIN)/lint-imports
+	$(PYTEST) -q tests/contract -m "$(ALONE)"
+
+.PHONY: test-unit
+test-unit: $(READY) ## What needs neither root nor a cluster, under a minute
+	$(PYTEST) -q -m "$(ALONE)"
+
+.PHONY: coverage
+coverage: $(READY) ## The same, with the gate: 95 % of the branches of core and api
+	$(PYTEST) -q -m "$(ALONE)" --cov --cov-branch --cov-fail-under=95
+
+.PHONY: test
+test: check coverage ## What CI runs, 15 minutes at most: check, unit, and the real node
+	.ci/with-cluster $(PYTEST) -m "(real_api or ci) and not gpu" -ra --durations=10
+
+.PHONY: test-full
+test-full: check coverage ## Everything, with every end-to-end test
+	.ci/with-cluster $(PYTEST) -m "real_api or e2e or gpu" -ra --durations=20
+
+.PHONY: verify
+verify: generate check ## Generate, check, and assert that the tree is clean
+	@if [[ -n "$$(git status --porcelain)" ]]; then git status --short; git diff --stat; \
+	  echo "verify: the tree is not clean: commit what is listed above"; exit 1; fi
+	@echo "verify: generated files are current, the tree is clean"
+
+.PHONY: lock
+lock: $(READY) ## Write the lock files anew from pyproject.toml
+	UV=$(BIN)/uv PYTHON=$(BIN)/python requirements/compile.sh
+
+.PHONY: clean
+clean: ## Remove caches and build output; .venv stays
+	rm -rf build dist reports .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find operator probes devcluster examples tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
