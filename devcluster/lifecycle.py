@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from devcluster import addons, api, components, config, iptables, ledger, network, oci, processes
+from devcluster import addons, api, components, config, images, iptables, ledger, network, oci, processes
 from devcluster.binaries import architecture, ensure_binaries
 from devcluster.console import run, say, step
 from devcluster.errors import DevclusterError, RefusedError
-from devcluster.packages import ensure_packages, tool
+from devcluster.packages import ensure_packages
 from devcluster.pki import ensure_pki
 from devcluster.settings import Settings, saved
 
@@ -134,14 +134,8 @@ def _start(
 def _load_pause(settings: Settings, program: Path) -> None:
     archive = settings.state / "pause.tar"
     oci.write_single_program_image(program, config.PAUSE_IMAGE, architecture(), archive)
-    import_archive(settings, archive)
+    images.import_archive(settings, archive)
     archive.unlink()
-
-
-def import_archive(settings: Settings, archive: Path) -> None:
-    """Import an image archive into the node."""
-    ctr = [tool(settings, "ctr"), "-a", settings.containerd_socket, "-n", "k8s.io"]
-    run([*ctr, "images", "import", archive], timeout_seconds=900)
 
 
 def down(settings: Settings) -> None:

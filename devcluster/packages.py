@@ -40,7 +40,7 @@ LIBRARIES = (
     "libgpgme11",
     "libsubid4",
 )
-LAYOUT = "2"
+LAYOUT = "3"
 
 
 def _apt(settings: Settings) -> list[str]:
@@ -158,10 +158,32 @@ def _write_wrappers(settings: Settings) -> None:
         settings.root / "usr" / "sbin" / "debootstrap",
         f'export DEBOOTSTRAP_DIR="{settings.root}/usr/share/debootstrap"\n',
     )
+    texts["buildah"] = _buildah_wrapper(settings)
     for name, text in texts.items():
         path = folder / name
         path.write_text(text)
         path.chmod(0o755)
+
+
+def _buildah_wrapper(settings: Settings) -> str:
+    """Return a wrapper with a private view of the machine's library cache.
+
+    buildah calls itself with an empty environment, so a library path would be lost. In its
+    own mount namespace our cache file lies over /etc/ld.so.cache; nothing else sees that,
+    and mounts that buildah leaves behind end with it.
+    """
+    conf = settings.cache / "packages" / "ld.so.conf"
+    cache = settings.cache / "packages" / "ld.so.cache"
+    folders = library_path(settings).replace(":", "\n")
+    conf.write_text(f"{folders}\ninclude /etc/ld.so.conf\n")
+    run([shutil.which("ldconfig") or "/sbin/ldconfig", "-X", "-C", cache, "-f", conf])
+    program = settings.root / "usr" / "bin" / "buildah"
+    return (
+        "#!/bin/sh\n"
+        "exec unshare --mount --propagation slave sh -c "
+        f"'mount --bind \"{cache}\" /etc/ld.so.cache && exec \"{program}\" \"$@\"' "
+        'buildah "$@"\n'
+    )
 
 
 def search_path(settings: Settings) -> str:
