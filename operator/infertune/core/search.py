@@ -1,0 +1,387 @@
+"""Which candidate is tried next, and at which rates; or why the search is over.
+
+Role: ask-and-tell over finished trials: same trials, same proposal. Must not know: time, Jobs, how
+a rate was judged. Trade-off: a bracketing search on one batch axis per image instead of a model of
+the server. It assumes that capacity rises with the batch, then falls; where that is wrong it may
+miss the best candidate, but never recommends one that was not measured.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from infertune.api.spec import ReplicaLimits
+from infertune.api.status import RateLevel, TrialRecord, VerdictName
+from infertune.core.capacity import NOISE, knee_of, replicas_for
+from infertune.core.ladder import ladder, rate_for
+from infertune.core.space import Candidate, SearchSpace
+
+FailureName = Literal[
+    "QualityFailed",
+    "ImageUnavailable",
+    "OutOfMemory",
+    "Crashed",
+    "NotReady",
+    "NoCapacity",
+    "Refused",
+    "Invalid",
+    "Running",
+]
+_IMAGE_OUT: frozenset[FailureName] = frozenset({"QualityFailed", "ImageUnavailable"})
+_TOO_LARGE: frozenset[FailureName] = frozenset({"OutOfMemory", "Crashed", "NotReady"})
+_NO_ROOM: frozenset[FailureName] = frozenset({"NoCapacity", "Refused"})
+_TRIES = 2
+_SHORT_LADDER = 2
+# Another image is searched too when its best is within this share of the best image's.
+_CLOSE = 0.8
+_HOPE = 2.0
+_PLATEAU = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class LevelPoint:
+    """One measured rate. ``p95_ms`` (the promised percentile) is None when it is not known."""
+
+    rate: float
+    verdict: VerdictName
+    p95_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What one ended trial says. ``failure`` set: nothing about load."""
+
+    candidate: Candidate
+    levels: tuple[LevelPoint, ...] = ()
+    failure: FailureName | None = None
+    startup_seconds: float | None = None
+
+    @property
+    def knee_rate(self) -> float | None:
+        """Highest passed rate below the lowest failed one."""
+        return knee_of((level.rate, level.verdict) for level in self.levels)
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRules:
+    """What the search has to respect.
+
+    ``baseline_fails``: live traffic of today breaks the promise (None: not known), which makes the
+    first ladder short. ``slo_ms`` lets latencies give the search a direction; without it only
+    verdicts do.
+    """
+
+    peak: float
+    limits: ReplicaLimits
+    max_rates: int
+    max_trials: int
+    baseline_fails: bool | None = None
+    slo_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Try this candidate at these rates, rising."""
+
+    candidate: Candidate
+    rates: tuple[float, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What stands behind "this promise cannot be kept": the best that was found, and its limit.
+
+    ``best_p95_ms`` is at ``rate``, the peak's share of the most replicas allowed; None when it was
+    not measured there. ``complete`` is False when the budget ended the search before the bracket.
+    """
+
+    best: Candidate | None
+    rate: float
+    best_p95_ms: float | None
+    tried: tuple[Candidate, ...]
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """The search is over. ``unreachable`` is set when no candidate carries the peak."""
+
+    why: str
+    unreachable: Certificate | None = None
+
+
+def outcome_of(record: TrialRecord) -> TrialOutcome:
+    """Return what a trial record means to the search."""
+    candidate = Candidate(record.candidate.image, record.candidate.batch_size)
+    if record.phase == "Completed":
+        levels = tuple(_point(level) for level in record.levels)
+        return TrialOutcome(candidate, levels, None, record.startup_seconds)
+    return TrialOutcome(candidate, (), _failure_of(record), record.startup_seconds)
+
+
+def propose(
+    space: SearchSpace, trials: Sequence[TrialOutcome], rules: SearchRules
+) -> Proposal | Exhausted:
+    """Return the next trial, or why there is none; the same answer for the same arguments.
+
+    Today's configuration comes first, then a middle batch on each image, then the bracket around
+    the best batch of the best image is halved, then that of other images that come close, and last
+    the rates between the best candidate's highest pass and lowest failure. A measurement that was
+    void is repeated once. Wrong answers or a missing image end an image; a crash or out-of-memory
+    ends its larger batches too. Over when the fewest allowed replicas are enough, when no bracket
+    is open, when two trials in a row found no room, or when ``max_trials`` are used.
+    """
+    ended = tuple(trial for trial in trials if trial.failure != "Running")
+    known = _Known(space, ended, rules)
+    if len(trials) >= rules.max_trials:
+        return known.exhausted(f"all {rules.max_trials} trials are used", complete=False)
+    if len(ended) >= _TRIES and all(t.failure in _NO_ROOM for t in ended[-_TRIES:]):
+        return known.exhausted("two trials in a row found no room to run", complete=False)
+    again = known.to_repeat()
+    if again is not None:
+        return Proposal(again, known.rates(again), "its measurement was void; repeated once")
+    if not known.tried(space.incumbent):
+        return Proposal(space.incumbent, known.rates(space.incumbent), "today's configuration")
+    if known.best_replicas == rules.limits.min:
+        return known.exhausted(f"{_best_text(known)}, the fewest allowed", complete=True)
+    return (
+        _first_look(known)
+        or _halving(known)
+        or _finer_rates(known)
+        or known.exhausted(f"no open bracket is left; {_best_text(known)}", complete=True)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the ended trials say together."""
+
+    space: SearchSpace
+    trials: tuple[TrialOutcome, ...]
+    rules: SearchRules
+    merged: dict[Candidate, TrialOutcome] = field(init=False)
+
+    def __post_init__(self) -> None:
+        merged: dict[Candidate, TrialOutcome] = {}
+        for trial in self.trials:
+            if trial.failure is None:
+                before = merged.get(trial.candidate)
+                levels = (before.levels if before else ()) + trial.levels
+                merged[trial.candidate] = TrialOutcome(trial.candidate, levels)
+        object.__setattr__(self, "merged", merged)
+
+    @property
+    def best(self) -> TrialOutcome | None:
+        """The measured candidate that needs fewest replicas, then with the highest estimate."""
+        able = [one for one in self.merged.values() if self.replicas(one) is not None]
+        return min(able, key=self._rank, default=None)
+
+    @property
+    def best_replicas(self) -> int | None:
+        """How many replicas the best candidate needs; None while nothing carries the peak."""
+        return None if self.best is None else self.replicas(self.best)
+
+    def _rank(self, outcome: TrialOutcome) -> tuple[float, float]:
+        return self.replicas(outcome) or math.inf, -self.estimate(outcome)
+
+    def replicas(self, outcome: TrialOutcome) -> int | None:
+        """Return the replicas that a measured candidate needs within the limits, or None."""
+        knee = outcome.knee_rate
+        if knee is None:
+            return None
+        needed = max(replicas_for(self.rules.peak, knee), self.rules.limits.min)
+        return needed if needed <= self.rules.limits.max else None
+
+    def estimate(self, outcome: TrialOutcome) -> float:
+        """Return about which rate one replica carries: for direction, never for a verdict."""
+        return _estimate(outcome, self.rules.slo_ms)
+
+    def tried(self, candidate: Candidate) -> bool:
+        """Whether this candidate needs no (further) first trial."""
+        return any(trial.candidate == candidate for trial in self.trials)
+
+    def to_repeat(self) -> Candidate | None:
+        """Return a candidate whose only trial was void or found no room."""
+        for trial in self.trials:
+            same = [one for one in self.trials if one.candidate == trial.candidate]
+            void = trial.failure == "Invalid" or trial.failure in _NO_ROOM
+            if void and len(same) < _TRIES:
+                return trial.candidate
+        return None
+
+    def images(self) -> tuple[str, ...]:
+        """Return the images that are still in."""
+        out = {trial.candidate.image for trial in self.trials if trial.failure in _IMAGE_OUT}
+        return tuple(image for image in dict.fromkeys(self.space.images) if image not in out)
+
+    def axis(self, image: str) -> tuple[int, ...]:
+        """Return the batch sizes of an image that may be tried: below any that crashed."""
+        crashed = [
+            trial.candidate.batch_size
+            for trial in self.trials
+            if trial.candidate.image == image and trial.failure in _TOO_LARGE
+        ]
+        limit = min((batch for batch in crashed if batch is not None), default=math.inf)
+        return tuple(batch for batch in self.space.batches if batch < limit)
+
+    def best_of(self, image: str) -> float:
+        """Return the best estimate on an image; 0 when nothing was measured on it."""
+        return max(
+            (self.estimate(one) for one in self.merged.values() if one.candidate.image == image),
+            default=0.0,
+        )
+
+    def rates(self, candidate: Candidate) -> tuple[float, ...]:
+        """Return the ladder of a first trial: rates that could beat what is known, rising.
+
+        The first rate is the best candidate's own, for comparison. The last is at most twice what
+        the best is thought to carry; a candidate that passes it gets finer rates later.
+        """
+        limits, rules = self.rules.limits, self.rules
+        if self.best is None or self.best_replicas is None:
+            short = candidate == self.space.incumbent and rules.baseline_fails is True
+            rates = ladder(rules.peak, limits.max, limits.min, rules.max_rates)
+            return rates[:_SHORT_LADDER] if short else rates
+        hoped = replicas_for(rules.peak, _HOPE * self.estimate(self.best))
+        fewest = max(limits.min, min(hoped, self.best_replicas - 1))
+        return ladder(rules.peak, self.best_replicas, fewest, rules.max_rates)
+
+    def exhausted(self, why: str, *, complete: bool) -> Exhausted:
+        """Return the end of the search, with the certificate when nothing carries the peak."""
+        if self.best is not None:
+            return Exhausted(why)
+        rate = rate_for(self.rules.peak, self.rules.limits.max)
+        closest = max(self.merged.values(), key=self.estimate, default=None)
+        at_rate = [] if closest is None else [p for p in closest.levels if p.rate == rate]
+        certificate = Certificate(
+            best=None if closest is None else closest.candidate,
+            rate=rate,
+            best_p95_ms=at_rate[-1].p95_ms if at_rate else None,
+            tried=tuple(dict.fromkeys(trial.candidate for trial in self.trials)),
+            complete=complete,
+        )
+        return Exhausted(why, certificate)
+
+
+def _first_look(known: _Known) -> Proposal | None:
+    """Propose a middle batch on an image that has no trial yet, or only today's at its edge."""
+    for image in known.images():
+        axis = known.axis(image)
+        batches: tuple[int | None, ...] = axis or (
+            (None,) if None in known.space.batch_sizes else ()
+        )
+        middle = len(batches) // 2
+        inner = {Candidate(image, batch) for batch in batches[1:-1] or batches}
+        if batches and not any(known.tried(candidate) for candidate in inner):
+            candidate = Candidate(image, batches[middle])
+            if not known.tried(candidate):
+                return Proposal(candidate, known.rates(candidate), "a middle batch on this image")
+    return None
+
+
+def _halving(known: _Known) -> Proposal | None:
+    """Propose the middle of the larger open side of the best batch, image by image."""
+    ranked = sorted(known.images(), key=known.best_of, reverse=True)
+    for image in ranked:
+        if known.best_of(image) < _CLOSE * known.best_of(ranked[0]):
+            break
+        batch = _open_batch(known, image)
+        if batch is not None:
+            candidate = Candidate(image, batch)
+            why = "between the best batch of this image and its neighbours"
+            return Proposal(candidate, known.rates(candidate), why)
+    return None
+
+
+def _open_batch(known: _Known, image: str) -> int | None:
+    axis = known.axis(image)
+    scores = {
+        index: known.estimate(known.merged[Candidate(image, batch)])
+        for index, batch in enumerate(axis)
+        if Candidate(image, batch) in known.merged
+    }
+    free = [i for i, batch in enumerate(axis) if not known.tried(Candidate(image, batch))]
+    if not scores or not free:
+        return None
+    best = max(scores, key=lambda index: (scores[index], -index))
+    left = max((i for i in scores if i < best), default=-1)
+    right = min((i for i in scores if i > best), default=len(axis))
+    if _flat(known, scores, left, best, right):
+        return None
+    above = [i for i in free if best < i < right]
+    below = [i for i in free if left < i < best]
+    side = above if len(above) >= len(below) else below
+    return axis[side[len(side) // 2]] if side else None
+
+
+def _flat(known: _Known, scores: dict[int, float], left: int, best: int, right: int) -> bool:
+    """Whether both neighbours carry about as much as the best, and a replica less needs more."""
+    if left not in scores or right not in scores or known.best_replicas is None:
+        return False
+    lower = min(scores[left], scores[right])
+    wanted = known.rules.peak / max(known.best_replicas - 1, 1)
+    return lower >= scores[best] * (1 - _PLATEAU) and wanted > scores[best] * (1 + _PLATEAU)
+
+
+def _finer_rates(known: _Known) -> Proposal | None:
+    """Propose the untried rates between the best candidate's highest pass and lowest failure."""
+    best, needed = known.best, known.best_replicas
+    if best is None or needed is None:
+        return None
+    failed = [level.rate for level in best.levels if level.verdict != "Pass"]
+    floor = known.rules.limits.min
+    lowest = min(failed, default=math.inf)
+    open_counts = [
+        count
+        for count in range(needed - 1, floor - 1, -1)
+        if rate_for(known.rules.peak, count) < lowest
+    ]
+    reachable = known.estimate(best) * (1 + NOISE) if failed else math.inf
+    if not open_counts or rate_for(known.rules.peak, open_counts[0]) > reachable:
+        return None
+    rates = ladder(known.rules.peak, open_counts[0], open_counts[-1], known.rules.max_rates)
+    return Proposal(best.candidate, rates, "rates between its highest pass and lowest failure")
+
+
+def _estimate(outcome: TrialOutcome, slo_ms: float | None) -> float:
+    """Return about which rate meets the promise, between the highest pass and the next level.
+
+    On the line through (rate, ln P95); where a latency is missing, the geometric mean. Below the
+    lowest measured rate in proportion to the latency, since nothing else is known there.
+    """
+    levels = sorted(outcome.levels, key=lambda level: level.rate)
+    knee = outcome.knee_rate
+    beyond = next((level for level in levels if level.rate > (knee or 0.0)), None)
+    if beyond is None:
+        return knee or 0.0
+    if knee is None:
+        if slo_ms is None or not beyond.p95_ms:
+            return beyond.rate / 2
+        return beyond.rate * min(slo_ms / beyond.p95_ms, 1.0)
+    at = next(level for level in levels if level.rate == knee)
+    if slo_ms is None or not at.p95_ms or not beyond.p95_ms or beyond.p95_ms <= at.p95_ms:
+        return math.sqrt(knee * beyond.rate)
+    share = math.log(slo_ms / at.p95_ms) / math.log(beyond.p95_ms / at.p95_ms)
+    return knee + (beyond.rate - knee) * min(max(share, 0.0), 1.0)
+
+
+def _point(level: RateLevel) -> LevelPoint:
+    return LevelPoint(level.offered_rate, level.verdict, level.p95.value)
+
+
+def _failure_of(record: TrialRecord) -> FailureName:
+    if record.phase == "Running":
+        return "Running"
+    if record.phase == "Invalid":
+        return "Invalid"
+    names: Iterable[FailureName] = get_args(FailureName)
+    return next((name for name in names if name == record.reason), "Crashed")
+
+
+def _best_text(known: _Known) -> str:
+    if known.best is None or known.best_replicas is None:
+        return "nothing carries the peak within the replica limits"
+    count = known.best_replicas
+    return f"the best needs {count} replica{'s' if count > 1 else ''}"
