@@ -1,0 +1,51 @@
+"""What a tuning has spent, and whether it may spend more.
+
+Role: arithmetic over trial records. Must not know: what a trial found. Trade-off: a trial server is
+counted from the decision to the recorded result, start-up included, since its device was held.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from infertune.api.spec import TuningSpec
+from infertune.api.status import Reading, Spent, TrialRecord, TuningStatus
+from infertune.core.cost import declared_price, spent
+
+_SECONDS_PER_HOUR = 3600.0
+_DIGITS = 4
+
+
+def spent_now(spec: TuningSpec, trials: tuple[TrialRecord, ...], now: datetime) -> Spent:
+    """Return trials, replica-hours, wall clock and cost up to ``now``."""
+    starts = [trial.started_at for trial in trials if trial.started_at is not None]
+    hours = sum(_seconds(trial, now) for trial in trials) / _SECONDS_PER_HOUR
+    clock = (now - min(starts)).total_seconds() if starts else 0.0
+    hours = round(hours, _DIGITS)
+    cost = Reading(reason="Missing: spec.cost declares no price")
+    if spec.cost is not None:
+        price = declared_price(spec.cost.replica_hourly, spec.cost.currency)
+        money = spent(Decimal(str(hours)), price)
+        cost = Reading(value=round(float(money), _DIGITS), unit=price.unit, samples=len(trials))
+    return Spent(
+        trials=len(trials), replica_hours=hours, wall_clock_seconds=round(clock, 1), cost=cost
+    )
+
+
+def exceeded(spec: TuningSpec, status: TuningStatus, now: datetime) -> str | None:
+    """Return which limit of the budget leaves no room for another trial, or None."""
+    budget = spec.budget
+    now_spent = spent_now(spec, status.trials, now)
+    if now_spent.trials >= budget.max_trials:
+        return f"{now_spent.trials} of {budget.max_trials} trials (spec.budget.maxTrials)"
+    if now_spent.replica_hours >= float(budget.gpu_hours):
+        return f"{now_spent.replica_hours:g} of {budget.gpu_hours} hours (spec.budget.gpuHours)"
+    if now_spent.wall_clock_seconds >= budget.wall_clock_seconds:
+        seconds = budget.wall_clock_seconds
+        return f"{now_spent.wall_clock_seconds:.0f} of {seconds} s (spec.budget.wallClockSeconds)"
+    return None
+
+
+def _seconds(trial: TrialRecord, now: datetime) -> float:
+    if trial.started_at is None:
+        return 0.0
+    return max(0.0, ((trial.finished_at or now) - trial.started_at).total_seconds())

@@ -1,0 +1,90 @@
+"""What a rollout is going to write, fixed before the first write.
+
+Role: the intent with the values before it, and the command that restores them by hand. Must not
+know: states, effects. Trade-off: a field that would keep its value is left out, so that its owner
+stays its owner.
+"""
+
+import shlex
+from typing import Any
+
+from infertune.api.spec import TuningSpec
+from infertune.api.status import Bounds, RolloutIntent
+from infertune.core.knobs import values_of, with_values
+from infertune.core.ownership import owners_of
+from infertune.core.render import canonical_json, digest
+from infertune.core.resolve import Resolved
+from infertune.core.snapshot import Key
+from infertune.core.space import Candidate
+
+_ID_LENGTH = 12
+
+
+def intent_of(
+    key: Key, spec: TuningSpec, resolved: Resolved, candidate: Candidate, bounds: Bounds
+) -> RolloutIntent | None:
+    """Return the intent, or None when everything already stands as recommended."""
+    knob = spec.knobs.batch_size
+    before = values_of(resolved.container, knob)
+    after = with_values(before, knob, image=candidate.image, batch_size=candidate.batch_size)
+    if before == after and (resolved.bounds is None or resolved.bounds == bounds):
+        return None
+    if before.image == after.image:
+        before = before.model_copy(update={"image": None})
+        after = after.model_copy(update={"image": None})
+    scaled = resolved.bounds is not None and resolved.bounds != bounds
+    intent = RolloutIntent(
+        target_uid=resolved.uid,
+        container=str(resolved.container["name"]),
+        before=before,
+        after=after,
+        autoscaler=resolved.autoscaler if scaled else None,
+        autoscaler_uid=resolved.autoscaler_uid if scaled else None,
+        bounds_before=resolved.bounds if scaled else None,
+        bounds_after=bounds if scaled else None,
+        owners_before=_owners(spec, resolved),
+    )
+    content = canonical_json([str(key), intent.model_dump(mode="json")])
+    return intent.model_copy(update={"id": digest(content)[:_ID_LENGTH]})
+
+
+def restore_command(key: Key, spec: TuningSpec, intent: RolloutIntent) -> str:
+    """Return the kubectl line that puts the values before the rollout back, without us."""
+    before, knob = intent.before, spec.knobs.batch_size
+    entry: dict[str, Any] = {"name": intent.container}
+    if before.image is not None:
+        entry["image"] = before.image
+    if knob is not None and knob.argument is not None:
+        entry["args"] = list(before.args or ())
+    elif knob is not None:
+        value = before.batch_value
+        gone = {"name": knob.env, "$patch": "delete"}
+        entry["env"] = [gone if value is None else {"name": knob.env, "value": value}]
+    patch = {"spec": {"template": {"spec": {"containers": [entry]}}}}
+    reference = spec.target_ref
+    lines = [_patch(key, reference.kind.lower(), reference.name, patch)]
+    if intent.autoscaler is not None and intent.bounds_before is not None:
+        bounds = {"spec": intent.bounds_before.model_dump(by_alias=True)}
+        lines.append(_patch(key, "hpa", intent.autoscaler, bounds))
+    return " && ".join(lines)
+
+
+def _patch(key: Key, kind: str, name: str, patch: dict[str, Any]) -> str:
+    text = shlex.quote(canonical_json(patch))
+    return f"kubectl -n {key.namespace} patch {kind} {name} -p {text}"
+
+
+def _owners(spec: TuningSpec, resolved: Resolved) -> dict[str, str]:
+    base = (
+        *("f:spec", "f:template", "f:spec", "f:containers"),
+        f'k:{{"name":"{resolved.container["name"]}"}}',
+    )
+    paths: dict[str, tuple[str, ...]] = {"image": (*base, "f:image")}
+    knob = spec.knobs.batch_size
+    if knob is not None and knob.env is not None:
+        paths["batchSize"] = (*base, "f:env", f'k:{{"name":"{knob.env}"}}', "f:value")
+    elif knob is not None:
+        paths["batchSize"] = (*base, "f:args")
+    fields = resolved.managed_fields
+    found = {name: ", ".join(owners_of(fields, path)) for name, path in paths.items()}
+    return {name: owners for name, owners in found.items() if owners}

@@ -1,0 +1,1 @@
+"""Every object we create or apply, as plain mappings with deterministic names."""

@@ -1,0 +1,169 @@
+"""Jobs that measure: checks of a node, and the load on a trial server.
+
+Role: our own pods. They carry no API token, run as nobody, and change nothing on the node. Must not
+know: what the result means. Trade-off: a read-only check requests no GPU, so it never waits for
+one; a benchmark asks for the device it loads.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infertune.api.spec import TuningSpec
+from infertune.core.manifests.naming import labels, object_metadata, probe_job_name
+from infertune.core.resolve import GPU_RESOURCE, Resolved
+from infertune.core.snapshot import Installation, JobRole, RawObject, TuningView
+
+KEEP_FINISHED_SECONDS = 600
+PROBE_DEADLINE_SECONDS = 300
+BENCHMARK_SECONDS = 10
+
+_RESTRICTED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+_NOBODY = {
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "runAsGroup": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+_NO_MESH = {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}
+
+
+def gpu_check_job(
+    tuning: TuningView, spec: TuningSpec, resolved: Resolved, node: str, installation: Installation
+) -> RawObject:
+    """Return the Job that asks one node for its GPUs; it requests none itself."""
+    required = ["--require"] if spec.probes.gpu_check == "Required" else []
+    container = _container(
+        resolved.probe_image(installation), ["infertune_probes.gpu", *required], "200m"
+    )
+    container["env"] += [
+        {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
+        {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"},
+    ]
+    pod = _pod(container, node=node, runtime_class=resolved.runtime_class)
+    name = probe_job_name(tuning, "gpu", node)
+    return job(tuning, name, "gpu", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
+
+
+def benchmark_job(
+    tuning: TuningView, resolved: Resolved, node: str, installation: Installation
+) -> RawObject:
+    """Return the Job that multiplies matrices on the device in use on one node."""
+    container = _container(
+        resolved.probe_image(installation),
+        ["infertune_probes.benchmark", "--seconds", str(BENCHMARK_SECONDS)],
+        "500m",
+    )
+    if resolved.gpus:
+        container["resources"]["limits"][GPU_RESOURCE] = "1"
+    pod = _pod(container, node=node, runtime_class=resolved.runtime_class)
+    name = probe_job_name(tuning, "benchmark", node)
+    return job(tuning, name, "benchmark", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
+
+
+def load_job(
+    tuning: TuningView, trial: str, arguments: list[str], spec: TuningSpec, image: str
+) -> RawObject:
+    """Return the Job that offers load to a trial server; ``arguments`` are the load probe's."""
+    container = _container(image, ["infertune_probes.load", *arguments], "500m")
+    volumes: list[dict[str, Any]] = []
+    if spec.load.payload_ref is not None:
+        reference = spec.load.payload_ref
+        _mount(container, volumes, "payload", reference.config_map)
+    if spec.quality is not None:
+        _mount(container, volumes, "golden", spec.quality.golden_config_map)
+    pod = _pod(container, node=None, runtime_class=None)
+    pod["spec"]["volumes"] = volumes
+    rules = spec.trial
+    seconds = (
+        rules.scheduling_timeout_seconds
+        + rules.startup_timeout_seconds
+        + rules.max_rates * (rules.seconds_per_rate + rules.warmup_seconds)
+        + PROBE_DEADLINE_SECONDS
+    )
+    return job(tuning, f"{trial}-load", "load", pod, deadline_seconds=seconds, trial=trial)
+
+
+def job(
+    tuning: TuningView,
+    name: str,
+    role: JobRole,
+    pod: Mapping[str, Any],
+    *,
+    deadline_seconds: int,
+    trial: str = "",
+) -> RawObject:
+    """Return a Job that runs once, ends by itself and cleans up after itself."""
+    ours = labels(tuning, role, trial)
+    template = dict(pod)
+    template["metadata"] = {
+        "labels": ours,
+        "annotations": {**pod.get("metadata", {}).get("annotations", {}), **_NO_MESH},
+    }
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": object_metadata(tuning, name, ours),
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": deadline_seconds,
+            "ttlSecondsAfterFinished": KEEP_FINISHED_SECONDS,
+            "template": template,
+        },
+    }
+
+
+def _container(image: str, module: list[str], cpu_limit: str) -> dict[str, Any]:
+    return {
+        "name": "probe",
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["python", "-m"],
+        "args": module,
+        "env": [
+            {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
+            {"name": "INFERTUNE_IMAGE", "value": image},
+        ],
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "64Mi"},
+            "limits": {"cpu": cpu_limit, "memory": "512Mi"},
+        },
+        "securityContext": dict(_RESTRICTED),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [],
+    }
+
+
+def _pod(
+    container: dict[str, Any], *, node: str | None, runtime_class: str | None
+) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": dict(_NOBODY),
+        "containers": [container],
+    }
+    if runtime_class:
+        spec["runtimeClassName"] = runtime_class
+    if node is not None:
+        spec["affinity"] = {"nodeAffinity": _on_node(node)}
+        spec["tolerations"] = [{"operator": "Exists", "effect": "NoSchedule"}]
+    return {"spec": spec}
+
+
+def _on_node(node: str) -> dict[str, Any]:
+    field = {"key": "metadata.name", "operator": "In", "values": [node]}
+    terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+    return {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+
+
+def _mount(
+    container: dict[str, Any], volumes: list[dict[str, Any]], name: str, config_map: str
+) -> None:
+    container["volumeMounts"].append({"name": name, "mountPath": f"/{name}", "readOnly": True})
+    volumes.append({"name": name, "configMap": {"name": config_map}})

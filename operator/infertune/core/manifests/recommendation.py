@@ -1,0 +1,76 @@
+"""The patch to commit: what a GitOps pipeline takes over, byte for byte the same each time.
+
+Role: one ConfigMap with a strategic-merge patch per object. Must not know: whether we apply it
+ourselves. Trade-off: its name carries the digest of its content, so it is written once and never
+changed; a new recommendation is a new ConfigMap.
+"""
+
+from typing import Any
+
+from infertune.api.spec import TuningSpec
+from infertune.api.status import Bounds, TemplateValues
+from infertune.core.manifests.apply_documents import (
+    AUTOSCALER_API,
+    AUTOSCALER_KIND,
+    container_fields,
+)
+from infertune.core.manifests.naming import labels, object_metadata
+from infertune.core.render import canonical_json, digest
+from infertune.core.snapshot import RawObject, TuningView
+
+PATCH_KEY = "patch.json"
+AUTOSCALER_PATCH_KEY = "autoscaler-patch.json"
+_SHORT = 8
+
+
+def patches(
+    spec: TuningSpec,
+    container: str,
+    values: TemplateValues,
+    autoscaler: str | None,
+    bounds: Bounds | None,
+) -> dict[str, str]:
+    """Return the patch of each object as JSON text, for ``kubectl patch --patch-file``."""
+    entry = container_fields(container, values, spec.knobs.batch_size)
+    template: dict[str, Any] = {"spec": {"template": {"spec": {"containers": [entry]}}}}
+    reference = spec.target_ref
+    head = {
+        "apiVersion": reference.api_version,
+        "kind": reference.kind,
+        "metadata": {"name": reference.name},
+    }
+    found = {PATCH_KEY: canonical_json(head | template)}
+    if autoscaler is not None and bounds is not None:
+        found[AUTOSCALER_PATCH_KEY] = canonical_json(
+            {
+                "apiVersion": AUTOSCALER_API,
+                "kind": AUTOSCALER_KIND,
+                "metadata": {"name": autoscaler},
+                "spec": bounds.model_dump(by_alias=True),
+            }
+        )
+    return found
+
+
+def patch_digest(content: dict[str, str]) -> str:
+    """Return the digest that names this content."""
+    return digest(canonical_json(content))
+
+
+def config_map_name(tuning: TuningView, content_digest: str) -> str:
+    """Return the name of the ConfigMap with this content."""
+    return f"{tuning.key.name[:200]}-recommendation-{content_digest[:_SHORT]}"
+
+
+def recommendation_config_map(tuning: TuningView, content: dict[str, str]) -> RawObject:
+    """Return the immutable ConfigMap that holds the patches."""
+    ours = labels(tuning, "server")
+    ours.pop("infertune.io/role")
+    name = config_map_name(tuning, patch_digest(content))
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": object_metadata(tuning, name, ours),
+        "immutable": True,
+        "data": content,
+    }

@@ -1,0 +1,100 @@
+"""What a tick has to look at, by state: so that a stable tuning costs almost nothing.
+
+Role: tell ``observe`` which parts of the snapshot this state needs. Must not know: how they are
+fetched. Trade-off: one small table more, against reading a whole namespace for every tick.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from infertune.api.spec import TuningSpec
+from infertune.api.status import StateName, TuningStatus
+from infertune.core.slo import block_requests
+from infertune.core.snapshot import TuningView
+
+BASELINE_WINDOW_SCRAPES = 30
+MIN_BASELINE_WINDOW_SECONDS = 60
+MAX_VERIFICATION_WINDOW_SECONDS = 6 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class LiveWindow:
+    """The window of live traffic to ask for; blocks hold at least ``block_requests``."""
+
+    start: datetime
+    end: datetime
+    block_requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """Parts of the snapshot that this tick needs."""
+
+    target: bool = False
+    autoscaler: bool = False
+    jobs: bool = False
+    selectors: bool = False
+    config_maps: tuple[str, ...] = ()
+    live: LiveWindow | None = None
+    watch: bool = False
+
+
+_BY_STATE: dict[StateName, Needs] = {
+    "Pending": Needs(target=True, autoscaler=True),
+    "Probing": Needs(target=True, autoscaler=True, jobs=True),
+    "Searching": Needs(target=True, autoscaler=True, jobs=True, selectors=True),
+    "Deciding": Needs(target=True, autoscaler=True, jobs=True),
+    "Applying": Needs(target=True, autoscaler=True),
+    "Verifying": Needs(target=True, autoscaler=True),
+    "RollingBack": Needs(target=True, autoscaler=True),
+    "Stable": Needs(watch=True),
+    "Halted": Needs(watch=True),
+}
+
+
+def needs(tuning: TuningView, now: datetime) -> Needs:
+    """Return what to observe. An invalid spec needs nothing; a deleted one its open rollout."""
+    if not isinstance(tuning.spec, TuningSpec):
+        return Needs()
+    state = tuning.status.state
+    if tuning.status.observed_generation != tuning.generation and state in {"Stable", "Halted"}:
+        state = "Pending"
+    base = _BY_STATE[state]
+    return Needs(
+        target=base.target,
+        autoscaler=base.autoscaler,
+        jobs=base.jobs,
+        selectors=base.selectors,
+        config_maps=_config_maps(tuning.spec) if base.selectors or state == "Pending" else (),
+        live=_live_window(tuning.spec, tuning.status, now),
+        watch=base.watch,
+    )
+
+
+def _config_maps(spec: TuningSpec) -> tuple[str, ...]:
+    names = []
+    if spec.load.payload_ref is not None:
+        names.append(spec.load.payload_ref.config_map)
+    if spec.quality is not None:
+        names.append(spec.quality.golden_config_map)
+    return tuple(names)
+
+
+def _live_window(spec: TuningSpec, status: TuningStatus, now: datetime) -> LiveWindow | None:
+    requests = block_requests(None)
+    if status.state in {"Pending", "Probing"}:
+        seconds = max(
+            MIN_BASELINE_WINDOW_SECONDS,
+            BASELINE_WINDOW_SCRAPES * spec.metrics.scrape_interval_seconds,
+        )
+        return LiveWindow(now - timedelta(seconds=seconds), now, requests)
+    rollout = status.rollout
+    if status.state == "Verifying" and rollout is not None and rollout.applied_at is not None:
+        settled = rollout.applied_at + timedelta(
+            seconds=spec.rollout.warmup_seconds + 2 * spec.metrics.scrape_interval_seconds
+        )
+        if now <= settled:
+            return None
+        longest = timedelta(seconds=MAX_VERIFICATION_WINDOW_SECONDS)
+        return LiveWindow(max(settled, now - longest), now, requests)
+    return None

@@ -1,0 +1,173 @@
+"""From a snapshot to what the spec really points at, or the first problem on the way.
+
+Role: container, port, today's configuration, autoscaler. Must not know: what to do about it.
+Trade-off: the first problem ends the look; a user mends one thing at a time anyway.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infertune.api.conditions import ConditionType
+from infertune.api.spec import TuningSpec
+from infertune.api.status import Bounds, Configuration
+from infertune.core.knobs import KnobProblem, find_container, read_batch
+from infertune.core.snapshot import Installation, RawObject, Selector, Snapshot
+
+GPU_RESOURCE = "nvidia.com/gpu"
+MAX_PROBED_NODES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why the tuning cannot go on, as the condition that says so."""
+
+    condition: ConditionType
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The target as it stands now. ``replicas`` is what the workload asks for."""
+
+    uid: str
+    template: RawObject
+    container: RawObject
+    port: int
+    ready_path: str | None
+    batch_size: int | None
+    autoscaler: str | None
+    autoscaler_uid: str | None
+    bounds: Bounds | None
+    replicas: int
+    nodes: tuple[str, ...]
+    gpus: int
+    runtime_class: str | None
+    managed_fields: tuple[RawObject, ...]
+
+    @property
+    def image(self) -> str:
+        """Image of the serving container."""
+        return str(self.container.get("image", ""))
+
+    @property
+    def configuration(self) -> Configuration:
+        """Today's setting of all knobs."""
+        low, high = (
+            (self.bounds.min_replicas, self.bounds.max_replicas)
+            if self.bounds
+            else (self.replicas, self.replicas)
+        )
+        return Configuration(
+            batch_size=self.batch_size, image=self.image, min_replicas=low, max_replicas=high
+        )
+
+    def probe_image(self, installation: Installation) -> str:
+        """Return the probe image that fits the target: the one with torch where GPUs are asked."""
+        if self.gpus and installation.gpu_probe_image:
+            return installation.gpu_probe_image
+        return installation.probe_image
+
+
+def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
+    """Return the resolved target, or the condition that tells why it cannot be resolved."""
+    reference = spec.target_ref
+    if snapshot.target is None:
+        return Problem(
+            "TargetAvailable",
+            "TargetNotFound",
+            f"spec.targetRef: no {reference.kind} {reference.name!r} in this namespace",
+        )
+    raw = snapshot.target.raw
+    template: RawObject = raw["spec"]["template"]
+    container = find_container(template, reference.container)
+    if isinstance(container, KnobProblem):
+        return Problem("TargetAvailable", container.reason, container.message)
+    batch = read_batch(container, spec.knobs.batch_size) if spec.knobs.batch_size else None
+    if isinstance(batch, KnobProblem):
+        return Problem("TargetAvailable", batch.reason, batch.message)
+    port = _port(container, spec)
+    if port is None:
+        return Problem(
+            "TargetAvailable",
+            "PortUnknown",
+            f"container {container.get('name')!r} declares no port: set spec.load.port",
+        )
+    autoscaler = snapshot.autoscaler
+    nodes = sorted({pod.node for pod in snapshot.target.pods if pod.node})
+    return Resolved(
+        uid=str(raw["metadata"]["uid"]),
+        template=template,
+        container=container,
+        port=port,
+        ready_path=_ready_path(container, spec),
+        batch_size=batch,
+        autoscaler=autoscaler["metadata"]["name"] if autoscaler else None,
+        autoscaler_uid=autoscaler["metadata"]["uid"] if autoscaler else None,
+        bounds=bounds_of(autoscaler),
+        replicas=int(raw["spec"].get("replicas", 1)),
+        nodes=tuple(nodes[:MAX_PROBED_NODES]),
+        gpus=_gpus(container),
+        runtime_class=template.get("spec", {}).get("runtimeClassName"),
+        managed_fields=tuple(raw["metadata"].get("managedFields", ())),
+    )
+
+
+def bounds_of(autoscaler: RawObject | None) -> Bounds | None:
+    """Return the replica bounds of an autoscaler; an absent minimum is 1, as in Kubernetes."""
+    if autoscaler is None:
+        return None
+    spec = autoscaler["spec"]
+    return Bounds(
+        min_replicas=int(spec.get("minReplicas", 1)), max_replicas=int(spec["maxReplicas"])
+    )
+
+
+def selects(selector: Selector, pod_labels: Mapping[str, str]) -> bool:
+    """Return whether the selector picks a pod with these labels; an empty one picks none."""
+    return bool(selector.match_labels) and all(
+        pod_labels.get(name) == value for name, value in selector.match_labels.items()
+    )
+
+
+def _port(container: Mapping[str, Any], spec: TuningSpec) -> int | None:
+    if spec.load.port is not None:
+        return spec.load.port
+    ports = container.get("ports", ())
+    return int(ports[0]["containerPort"]) if ports else None
+
+
+def _ready_path(container: Mapping[str, Any], spec: TuningSpec) -> str | None:
+    if spec.load.ready_path is not None:
+        return spec.load.ready_path
+    path = container.get("readinessProbe", {}).get("httpGet", {}).get("path")
+    return str(path) if path else None
+
+
+def missing_config_map(snapshot: Snapshot, spec: TuningSpec) -> Problem | None:
+    """Return the first ConfigMap the spec refers to that is absent or lacks its key."""
+    wanted: list[tuple[str, str, str]] = []
+    if spec.load.payload_ref is not None:
+        payload = spec.load.payload_ref
+        wanted.append(("spec.load.payloadRef", payload.config_map, payload.key))
+    if spec.quality is not None:
+        wanted.append(("spec.quality", spec.quality.golden_config_map, spec.quality.key))
+    for field, name, key in wanted:
+        content = snapshot.config_maps.get(name)
+        if content is None:
+            return Problem("TargetAvailable", "ConfigMapMissing", f"{field}: no ConfigMap {name!r}")
+        if key not in content:
+            held = ", ".join(sorted(content))
+            return Problem(
+                "TargetAvailable",
+                "ConfigMapKeyMissing",
+                f"{field}: ConfigMap {name!r} has no key {key!r}; it has {held}",
+            )
+    return None
+
+
+def _gpus(container: Mapping[str, Any]) -> int:
+    resources = container.get("resources", {})
+    asked = resources.get("limits", {}).get(GPU_RESOURCE, 0)
+    return int(asked)

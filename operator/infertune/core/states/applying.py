@@ -1,0 +1,169 @@
+"""Applying and RollingBack: one write after another, forward or back.
+
+Role: walk the order of ``writes`` with a deadline. Must not know: how a write is sent. Trade-off:
+one write a tick; each is a function of the recorded intent, so a crash at any point is repeated
+as the same write or found done.
+"""
+
+from infertune.api.conditions import Observation
+from infertune.api.status import RolloutStatus
+from infertune.core.intents import restore_command
+from infertune.core.live_rollout import rollout_stuck
+from infertune.core.manifests.naming import FINALIZER
+from infertune.core.plan import Event, SetFinalizer
+from infertune.core.render import number
+from infertune.core.rollout import RolloutEvent
+from infertune.core.story import Context, Outcome
+from infertune.core.writes import AllWritten, LiveObjects, Write, next_write
+
+ROLLOUT_WAIT_SECONDS = 2.0
+
+
+def applying(context: Context) -> Outcome:
+    """Return the next write forward, or the way back when it takes too long or a human says so."""
+    rollout, live = _open(context)
+    if live is None:
+        return target_gone(context)
+    if FINALIZER not in context.tuning.finalizers and not context.tuning.deleting:
+        return Outcome(effects=(SetFinalizer(present=True),), requeue_seconds=0.0)
+    turn = _turn_back(context, live)
+    if turn is not None:
+        return turn
+    assert rollout.intent is not None
+    step = next_write(context.key, context.spec, rollout.intent, live, back=False)
+    if isinstance(step, Write):
+        return _write(step)
+    if isinstance(step, AllWritten):
+        return _applied(context, rollout)
+    return Outcome(requeue_seconds=ROLLOUT_WAIT_SECONDS)
+
+
+def rolling_back(context: Context) -> Outcome:
+    """Return the next write back; at the end Halted, since a human has to look."""
+    rollout, live = _open(context)
+    if live is None:
+        return target_gone(context)
+    if conflict(context):
+        return _halt(context, "FieldTaken", "a declared field was taken while rolling back")
+    assert rollout.intent is not None
+    step = next_write(context.key, context.spec, rollout.intent, live, back=True)
+    if isinstance(step, Write):
+        return _write(step)
+    if not isinstance(step, AllWritten):
+        return Outcome(requeue_seconds=ROLLOUT_WAIT_SECONDS)
+    seconds = context.seconds_since(rollout.rollback_started_at)
+    why = rollout.evidence or "the rollout did not finish"
+    words = f"rolled back in {number(seconds)} s: {why}"
+    rollout = rollout.model_copy(update={"rolled_back_at": context.now})
+    return Outcome(
+        changes=(("rollout", rollout),),
+        event="RollbackComplete",
+        observed=(
+            Observation("Applied", "False", "RolledBack", words),
+            Observation("Stalled", "True", "RolledBack", words),
+        ),
+        told=(Event("Warning", "RolledBack", words),),
+        decision=words,
+        requeue_seconds=0.0,
+    )
+
+
+def begin_rollback(
+    context: Context, rollout: RolloutStatus, event: RolloutEvent, why: str
+) -> Outcome:
+    """Return the outcome that records the way back; the writes follow in later ticks."""
+    rollout = rollout.model_copy(
+        update={"rollback_started_at": context.now, "evidence": why[:1024]}
+    )
+    return Outcome(
+        changes=(("rollout", rollout),),
+        event=event,
+        told=(Event("Warning", "RollingBack", why),),
+        decision=f"rolling back: {why}",
+        evidence=(("rollout", rollout.model_dump(mode="json", exclude_none=True)),),
+        requeue_seconds=0.0,
+    )
+
+
+def asked_to_turn_back(context: Context, rollout: RolloutStatus) -> Outcome | None:
+    """Return the end of an open rollout that a human, a new spec or a deletion asks for."""
+    if conflict(context):
+        return _halt(context, "FieldTaken", "a declared field was taken; see FieldConflict")
+    if context.tuning.deleting:
+        return begin_rollback(context, rollout, "DeletionRequested", "the tuning is being deleted")
+    if context.tuning.generation != context.status.observed_generation:
+        return begin_rollback(context, rollout, "SpecChanged", "the spec changed during a rollout")
+    return None
+
+
+def target_gone(context: Context) -> Outcome:
+    """Return the end of a rollout whose target is not there any more."""
+    return _halt(context, "TargetMissing", "the target vanished or was replaced during the rollout")
+
+
+def conflict(context: Context) -> bool:
+    """Return whether an earlier write met a field that somebody else has taken."""
+    return any(c.type == "FieldConflict" and c.status == "True" for c in context.status.conditions)
+
+
+def _open(context: Context) -> tuple[RolloutStatus, LiveObjects | None]:
+    rollout, target = context.status.rollout, context.snapshot.target
+    assert rollout is not None
+    assert rollout.intent is not None
+    if target is None or target.raw["metadata"]["uid"] != rollout.intent.target_uid:
+        return rollout, None
+    return rollout, LiveObjects(target.raw, context.snapshot.autoscaler)
+
+
+def _turn_back(context: Context, live: LiveObjects) -> Outcome | None:
+    rollout = context.status.rollout
+    assert rollout is not None
+    reversal = asked_to_turn_back(context, rollout)
+    if reversal is not None:
+        return reversal
+    stuck = rollout_stuck(live.target)
+    waited = context.seconds_since(rollout.started_at)
+    limit = context.spec.rollout.apply_timeout_seconds
+    if stuck is not None and waited > 2 * ROLLOUT_WAIT_SECONDS:
+        return begin_rollback(context, rollout, "ApplyFailed", f"the rollout is stuck: {stuck}")
+    if waited > limit:
+        why = f"the rollout is not complete after {number(waited)} s, allowed are {limit} s"
+        return begin_rollback(context, rollout, "ApplyFailed", why)
+    return None
+
+
+def _write(step: Write) -> Outcome:
+    return Outcome(
+        effects=(step.effect,), decision=step.sentence, requeue_seconds=ROLLOUT_WAIT_SECONDS
+    )
+
+
+def _applied(context: Context, rollout: RolloutStatus) -> Outcome:
+    assert rollout.intent is not None
+    command = restore_command(context.key, context.spec, rollout.intent)
+    seconds = context.seconds_since(rollout.started_at)
+    words = f"applied in {number(seconds)} s; verifying on live traffic"
+    rollout = rollout.model_copy(update={"applied_at": context.now, "restore_command": command})
+    return Outcome(
+        changes=(("rollout", rollout),),
+        event="RolloutComplete",
+        observed=(
+            Observation("Applied", "True", "RolledOut", f"{words}; to go back: {command}"),
+            Observation("Verified", "Unknown", "Verifying", "waiting for enough live traffic"),
+        ),
+        told=(Event("Normal", "Applied", words),),
+        decision=words,
+        requeue_seconds=ROLLOUT_WAIT_SECONDS,
+    )
+
+
+def _halt(context: Context, event: RolloutEvent, why: str) -> Outcome:
+    command = context.status.rollout.restore_command if context.status.rollout else None
+    words = f"{why}; the values before: {command}" if command else why
+    return Outcome(
+        event=event,
+        observed=(Observation("Stalled", "True", event, words),),
+        told=(Event("Warning", event, why),),
+        decision=f"halted: {why}",
+        requeue_seconds=0.0,
+    )

@@ -1,0 +1,137 @@
+"""Probing: check the nodes where the target runs, before any trial costs anything.
+
+Role: one Job per probe and node, their findings in status, and the gate that they form. Must not
+know: trials. Trade-off: at most a few nodes are probed, since pods of one target mostly share a
+kind of node.
+"""
+
+from infertune.api.conditions import Observation
+from infertune.api.status import ProbeSummary
+from infertune.core.manifests.naming import probe_job_name
+from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job
+from infertune.core.plan import CreateObject, DeleteObject, Effect, Event
+from infertune.core.render import number
+from infertune.core.resolve import Problem, Resolved, resolve
+from infertune.core.snapshot import JobRole, JobView, ProbeFailure, RawObject
+from infertune.core.states.pending import LOOK_AGAIN_SECONDS
+from infertune.core.story import Context, Outcome
+from infertune_probes.contract.load import Envelope
+
+JOB_API = "batch/v1"
+WAIT_SECONDS = 5.0
+_LONGEST_SUMMARY = 512
+
+
+def probing(context: Context) -> Outcome:
+    """Return the next step: create Jobs, record results, or pass the gate."""
+    resolved = resolve(context.snapshot, context.spec)
+    if isinstance(resolved, Problem):
+        seen = Observation(resolved.condition, "False", resolved.reason, resolved.message)
+        return Outcome(event="TargetMissing", observed=(seen,), requeue_seconds=LOOK_AGAIN_SECONDS)
+    recorded = {(summary.probe, summary.node) for summary in context.status.probes}
+    wanted = [(probe, node) for node in context.status.target.nodes for probe in _probes(context)]
+    by_name = {job.name: job for job in context.snapshot.jobs}
+    fresh: list[ProbeSummary] = []
+    effects: list[Effect] = []
+    for probe, node in wanted:
+        job = by_name.get(probe_job_name(context.tuning, probe, node))
+        if (probe, node) in recorded:
+            effects.extend([] if job is None else [delete_job(context, job)])
+        elif job is None:
+            effects.append(CreateObject(_manifest(context, resolved, probe, node)))
+        else:
+            summary = _summary(context, job, probe, node)
+            fresh.extend([] if summary is None else [summary])
+    if fresh:
+        probes = (*context.status.probes, *fresh)
+        words = "; ".join(f"{s.probe} on {s.node}: {s.summary}" for s in fresh)
+        return Outcome(
+            changes=(("probes", probes),),
+            effects=tuple(effects),
+            decision=words,
+            requeue_seconds=0.0,
+        )
+    if len(recorded) < len(wanted):
+        return Outcome(effects=tuple(effects), requeue_seconds=WAIT_SECONDS)
+    return _gate(context, tuple(effects))
+
+
+def delete_job(context: Context, job: JobView) -> DeleteObject:
+    """Return the effect that removes one of our Jobs with its pod."""
+    return DeleteObject(JOB_API, "Job", context.key.namespace, job.name, job.uid)
+
+
+def _probes(context: Context) -> tuple[JobRole, ...]:
+    probes = context.spec.probes
+    wanted: list[JobRole] = []
+    if probes.gpu_check != "Disabled":
+        wanted.append("gpu")
+    if probes.benchmark == "Enabled":
+        wanted.append("benchmark")
+    return tuple(wanted)
+
+
+def _manifest(context: Context, resolved: Resolved, probe: JobRole, node: str) -> RawObject:
+    installation = context.snapshot.installation
+    if probe == "gpu":
+        return gpu_check_job(context.tuning, context.spec, resolved, node, installation)
+    return benchmark_job(context.tuning, resolved, node, installation)
+
+
+def _summary(context: Context, job: JobView, probe: JobRole, node: str) -> ProbeSummary | None:
+    if isinstance(job.result, Envelope):
+        return ProbeSummary(
+            probe=probe, node=node, verdict=job.result.verdict, summary=sentence(job.result)
+        )
+    if isinstance(job.result, ProbeFailure):
+        words = f"{job.result.reason}: {job.result.message}"
+        return ProbeSummary(probe=probe, node=node, verdict="unknown", summary=words[:512])
+    waited = context.seconds_since(job.created_at)
+    never_ran = job.pod_phase in {None, "Pending"}
+    late = never_ran and waited > context.spec.trial.scheduling_timeout_seconds
+    if late or (job.finished and job.pod_name is None):
+        words = f"no result: {job.failure_reason or 'the pod never ran'}; {job.failure_message}"
+        return ProbeSummary(probe=probe, node=node, verdict="unknown", summary=words[:512])
+    return None
+
+
+def sentence(envelope: Envelope) -> str:
+    """Return a probe's result in one sentence: its worst finding, or its best figure."""
+    rank = {"fail": 0, "unknown": 1, "warn": 2, "pass": 3}
+    worst = min(envelope.findings, key=lambda f: rank[f.verdict], default=None)
+    figures = [m for m in envelope.measurements if m.value is not None]
+    best = max(figures, key=lambda m: (m.name.endswith("_best"), m.value), default=None)
+    parts = [f"{worst.code}: {worst.evidence}"] if worst is not None else []
+    if best is not None and best.value is not None:
+        parts.append(f"{best.name} {number(best.value)} {best.unit}")
+    return "; ".join(parts)[:_LONGEST_SUMMARY]
+
+
+def _gate(context: Context, effects: tuple[Effect, ...]) -> Outcome:
+    summaries = context.status.probes
+    failed = [s for s in summaries if s.verdict == "fail"]
+    required = context.spec.probes.gpu_check == "Required"
+    unproven = [s for s in summaries if s.probe == "gpu" and s.verdict == "unknown"]
+    blocking = [s for s in failed if s.probe == "gpu"] + (unproven if required else [])
+    if blocking:
+        first = blocking[0]
+        words = f"{first.probe} on {first.node}: {first.summary}"
+        stop = Observation("ProbesHealthy", "False", "ProbeFailed", words)
+        return Outcome(
+            event="ProbesRefused",
+            observed=(stop, Observation("Stalled", "True", "ProbesRefused", words)),
+            effects=effects,
+            told=(Event("Warning", "ProbesRefused", words),),
+            decision=f"stopped before any trial: {words}",
+        )
+    words = "; ".join(f"{s.probe} on {s.node}: {s.verdict}" for s in summaries) or "no probe asked"
+    doubtful = any(s.verdict == "unknown" for s in summaries)
+    healthy = Observation(
+        "ProbesHealthy",
+        "Unknown" if doubtful else "True",
+        "ProbesInconclusive" if doubtful else "ProbesDone",
+        words,
+    )
+    return Outcome(
+        event="ProbesDone", observed=(healthy,), effects=effects, decision=words, requeue_seconds=0
+    )

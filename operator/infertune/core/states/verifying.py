@@ -1,0 +1,211 @@
+"""Verifying: live traffic decides whether the change stays.
+
+Role: judge the new pods by blocks of live traffic, keep, extend or go back. Must not know: how
+blocks are made. Trade-off: the verdict may be asked for at every look, so a clear answer comes
+early; an unclear one ends at a deadline that follows from the traffic, not from a guess.
+"""
+
+from datetime import datetime, timedelta
+
+from infertune.api.conditions import Observation
+from infertune.api.fields import fraction_of_percent
+from infertune.api.status import RolloutStatus
+from infertune.core.evidence import Measured, NoData
+from infertune.core.plan import Event
+from infertune.core.render import number, shown
+from infertune.core.slo import Judgement, judge, required_verification_seconds
+from infertune.core.snapshot import LiveEvidence
+from infertune.core.states.applying import asked_to_turn_back, begin_rollback, target_gone
+from infertune.core.states.pending import figures_of
+from infertune.core.story import Context, Outcome
+
+LOOK_SECONDS = 3.0
+EXTENSION = 4.0
+MIN_DEADLINE_SECONDS = 60.0
+DEMAND_TOLERANCE = 1.1
+_NO_TRAFFIC_SECONDS = 3600.0
+
+
+def verifying(context: Context) -> Outcome:
+    """Return the verdict on live traffic, or patience."""
+    rollout = context.status.rollout
+    assert rollout is not None
+    assert rollout.intent is not None
+    target = context.snapshot.target
+    if target is None or target.raw["metadata"]["uid"] != rollout.intent.target_uid:
+        return target_gone(context)
+    reversal = asked_to_turn_back(context, rollout)
+    if reversal is not None:
+        return reversal
+    live = context.snapshot.live
+    if isinstance(live, LiveEvidence):
+        return _judged(context, rollout, live)
+    if live is None:
+        return Outcome(requeue_seconds=LOOK_SECONDS)
+    return _blind(context, rollout, live)
+
+
+def _judged(context: Context, rollout: RolloutStatus, live: LiveEvidence) -> Outcome:
+    spec = context.spec
+    judgement = judge(live.blocks, spec.slo.percentile)
+    needed = _needed_seconds(context, live)
+    figures = figures_of(live)
+    words = _sentence(context, judgement, live)
+    rollout = rollout.model_copy(
+        update={
+            "blocks": judgement.blocks,
+            "verification_seconds": round(needed, 1),
+            "evidence": words,
+        }
+    )
+    changes = (("rollout", rollout), ("live", figures))
+    failing = _too_many_errors(context, live)
+    if failing is not None:
+        return _fail(context, rollout, changes, failing)
+    if judgement.verdict == "Fail" and not _above_demand(context, live):
+        return _fail(context, rollout, changes, words)
+    if judgement.verdict == "Pass":
+        return _pass(context, rollout, changes, words)
+    return _wait(context, rollout, changes, needed, words)
+
+
+def _fail(
+    context: Context,
+    rollout: RolloutStatus,
+    changes: tuple[tuple[str, object], ...],
+    why: str,
+) -> Outcome:
+    rollout = rollout.model_copy(update={"verdict": "Fail", "verified_at": context.now})
+    back = begin_rollback(context, rollout, "VerifyFailed", why)
+    return Outcome(
+        changes=(*changes, *back.changes),
+        event=back.event,
+        observed=(Observation("Verified", "False", "PromiseBroken", why),),
+        told=back.told,
+        decision=back.decision,
+        evidence=(("live", changes[-1][1]), *back.evidence),
+        requeue_seconds=0.0,
+    )
+
+
+def _pass(
+    context: Context,
+    rollout: RolloutStatus,
+    changes: tuple[tuple[str, object], ...],
+    why: str,
+) -> Outcome:
+    rollout = rollout.model_copy(update={"verdict": "Pass", "verified_at": context.now})
+    return Outcome(
+        changes=(*changes, ("rollout", rollout)),
+        event="VerifyPassed",
+        observed=(Observation("Verified", "True", "PromiseKept", why),),
+        told=(Event("Normal", "Verified", why),),
+        decision=f"verified: {why}",
+        requeue_seconds=0.0,
+    )
+
+
+def _wait(
+    context: Context,
+    rollout: RolloutStatus,
+    changes: tuple[tuple[str, object], ...],
+    needed: float,
+    words: str,
+) -> Outcome:
+    if context.seconds_since(_settled(context, rollout)) <= _deadline(context, needed):
+        return Outcome(changes=changes, requeue_seconds=LOOK_SECONDS)
+    return _inconclusive(context, rollout, changes, words)
+
+
+def _inconclusive(
+    context: Context,
+    rollout: RolloutStatus,
+    changes: tuple[tuple[str, object], ...],
+    words: str,
+) -> Outcome:
+    rollout = rollout.model_copy(update={"verdict": "Inconclusive", "verified_at": context.now})
+    seen = Observation("Verified", "Unknown", "Inconclusive", words)
+    if context.spec.rollout.on_inconclusive == "Keep":
+        return Outcome(
+            changes=(*changes, ("rollout", rollout)),
+            event="VerifyKept",
+            observed=(seen,),
+            told=(Event("Warning", "Inconclusive", f"kept without a verdict: {words}"),),
+            decision=f"kept without a verdict, as spec.rollout.onInconclusive says: {words}",
+            requeue_seconds=0.0,
+        )
+    back = begin_rollback(context, rollout, "VerifyFailed", f"no verdict in time: {words}")
+    return Outcome(
+        changes=(*changes, *back.changes),
+        event=back.event,
+        observed=(seen,),
+        told=back.told,
+        decision=back.decision,
+        evidence=back.evidence,
+        requeue_seconds=0.0,
+    )
+
+
+def _blind(context: Context, rollout: RolloutStatus, missing: NoData) -> Outcome:
+    words = f"{missing.reason}: {missing.detail}"
+    blind = Observation("MetricsAvailable", "False", missing.reason, f"spec.metrics: {words}")
+    outcome = _wait(context, rollout, (("rollout", rollout),), 0.0, words)
+    return Outcome(
+        changes=outcome.changes,
+        event=outcome.event,
+        observed=(*outcome.observed, blind),
+        told=outcome.told,
+        decision=outcome.decision,
+        evidence=outcome.evidence,
+        requeue_seconds=outcome.requeue_seconds,
+    )
+
+
+def _needed_seconds(context: Context, live: LiveEvidence) -> float:
+    rate = live.request_rate.value if isinstance(live.request_rate, Measured) else 0.0
+    interval = float(context.spec.metrics.scrape_interval_seconds)
+    needed = required_verification_seconds(rate, interval, context.spec.slo.percentile)
+    return _NO_TRAFFIC_SECONDS if isinstance(needed, NoData) else needed
+
+
+def _deadline(context: Context, needed: float) -> float:
+    declared = context.spec.rollout.verification_seconds
+    if declared is not None:
+        return float(declared)
+    return max(MIN_DEADLINE_SECONDS, EXTENSION * needed)
+
+
+def _settled(context: Context, rollout: RolloutStatus) -> datetime | None:
+    if rollout.applied_at is None:
+        return None
+    spec = context.spec
+    warm = spec.rollout.warmup_seconds + 2 * spec.metrics.scrape_interval_seconds
+    return rollout.applied_at + timedelta(seconds=warm)
+
+
+def _too_many_errors(context: Context, live: LiveEvidence) -> str | None:
+    errors, limit = (
+        live.error_percent,
+        100 * fraction_of_percent(context.spec.slo.max_error_percent),
+    )
+    if not isinstance(errors, Measured) or errors.value <= limit:
+        return None
+    low = errors.interval.low if errors.interval else None
+    if low is None or low <= limit:
+        return None
+    return f"{number(errors.value)} % of requests fail, {number(limit)} % are allowed"
+
+
+def _above_demand(context: Context, live: LiveEvidence) -> bool:
+    rate = live.request_rate
+    peak = context.spec.demand.peak_requests_per_second
+    return isinstance(rate, Measured) and rate.value > DEMAND_TOLERANCE * peak
+
+
+def _sentence(context: Context, judgement: Judgement, live: LiveEvidence) -> str:
+    figures = figures_of(live)
+    return (
+        f"{judgement.reason}; P95 {shown(figures.p95)} at {shown(figures.request_rate)}, "
+        f"{judgement.blocks} blocks, {number(judgement.requests)} requests, {live.pods} pods; "
+        f"promise P{context.spec.slo.percentile} <= {context.spec.slo.latency_milliseconds} ms"
+    )

@@ -1,0 +1,145 @@
+"""Drive one running trial: which Job comes next, or how it ended.
+
+Role: from the trial's record and its two Jobs to an effect, a result, or patience. Must not know:
+which candidate comes next. Trade-off: permanent reasons end a trial at once, passing ones (a slow
+image pull, no room while an autoscaler adds nodes) after a grace, because both cost a GPU.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from infertune.api.spec import TuningSpec
+from infertune.api.status import TrialRecord
+from infertune.core.resolve import Resolved
+from infertune.core.snapshot import JobView, ProbeFailure
+from infertune.core.trial_result import Ending
+from infertune_probes.contract.load import Envelope
+
+_PERMANENT: Mapping[str, str] = {
+    "OOMKilled": "OutOfMemory",
+    "CrashLoopBackOff": "Crashed",
+    "Error": "Crashed",
+    "ContainerCannotRun": "Crashed",
+    "StartError": "Crashed",
+    "InvalidImageName": "ImageUnavailable",
+    "ErrImageNeverPull": "ImageUnavailable",
+    "CreateContainerConfigError": "Refused",
+    "CreateContainerError": "Refused",
+    "FailedCreate": "Refused",
+    "DeadlineExceeded": "DeadlineExceeded",
+    "Evicted": "Evicted",
+}
+_TRANSIENT: Mapping[str, str] = {
+    "ErrImagePull": "ImageUnavailable",
+    "ImagePullBackOff": "ImageUnavailable",
+    "Unschedulable": "NoCapacity",
+}
+# A pod lost to eviction or a vanished node says nothing about the candidate.
+_NOT_THE_CANDIDATE = frozenset({"Evicted", "DeadlineExceeded", "NodeLost"})
+
+
+@dataclass(frozen=True, slots=True)
+class TrialJobs:
+    """The two Jobs of a trial, as far as they exist."""
+
+    server: JobView | None
+    load: JobView | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartServer:
+    """The server's Job has to be created."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartLoad:
+    """The server answers at this address: the load's Job has to be created."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing to do yet; ``sentence`` says for what."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The load's result is here."""
+
+    result: Envelope | ProbeFailure
+
+
+TrialStep = StartServer | StartLoad | Wait | Finished | Ending
+
+
+def jobs_of(record: TrialRecord, jobs: tuple[JobView, ...]) -> TrialJobs:
+    """Return the Jobs of this trial among all of the tuning's."""
+    by_name = {job.name: job for job in jobs}
+    return TrialJobs(by_name.get(f"{record.name}-server"), by_name.get(f"{record.name}-load"))
+
+
+def next_step(jobs: TrialJobs, resolved: Resolved, spec: TuningSpec, now: datetime) -> TrialStep:
+    """Return what this trial needs now."""
+    server, load = jobs.server, jobs.load
+    if load is not None and load.result is not None:
+        return _believed(server, load.result)
+    if server is None:
+        return (
+            StartServer() if load is None else Ending("Invalid", "ServerLost", "its Job vanished")
+        )
+    ending = _server_ending(server, spec, now)
+    if ending is not None:
+        return ending
+    if load is not None:
+        return _load_step(load, spec, now)
+    return _before_load(server, resolved)
+
+
+def _believed(server: JobView | None, result: Envelope | ProbeFailure) -> TrialStep:
+    """A restarted or killed server makes numbers that no server start of this kind would give."""
+    if server is not None and server.failure_reason == "OOMKilled":
+        return Ending("Failed", "OutOfMemory", server.failure_message or "killed for memory")
+    if server is not None and server.restarts > 0:
+        return Ending("Invalid", "ServerRestarted", f"{server.restarts} restarts during the load")
+    return Finished(result)
+
+
+def _server_ending(server: JobView, spec: TuningSpec, now: datetime) -> Ending | None:
+    reason = server.failure_reason or ""
+    detail = server.failure_message or reason
+    if reason in _PERMANENT:
+        phase = "Invalid" if reason in _NOT_THE_CANDIDATE else "Failed"
+        return Ending(phase, _PERMANENT[reason], detail)
+    if server.finished:
+        return Ending("Failed", "Crashed", detail or "the server ended by itself during the trial")
+    waited = (now - server.created_at).total_seconds()
+    running = server.pod_phase == "Running"
+    if not running and waited > spec.trial.scheduling_timeout_seconds:
+        word = _TRANSIENT.get(reason, "NoCapacity")
+        return Ending("Failed", word, f"not running after {waited:.0f} s: {detail or 'no reason'}")
+    return None
+
+
+def _load_step(load: JobView, spec: TuningSpec, now: datetime) -> TrialStep:
+    if load.finished:
+        return Ending(
+            "Invalid", "NoResult", load.failure_message or "the load probe left no result"
+        )
+    waited = (now - load.created_at).total_seconds()
+    never_ran = load.pod_phase in {None, "Pending"}
+    if never_ran and waited > spec.trial.scheduling_timeout_seconds:
+        words = f"the load probe is not running after {waited:.0f} s: {load.failure_reason}"
+        return Ending("Invalid", "LoadNotScheduled", words)
+    return Wait("load is offered")
+
+
+def _before_load(server: JobView, resolved: Resolved) -> TrialStep:
+    if server.pod_phase != "Running" or not server.pod_ip:
+        return Wait(f"the server is {server.failure_reason or 'starting'}")
+    if resolved.ready_path is None and not server.pod_ready:
+        return Wait("the server is not ready")
+    return StartLoad(server.pod_ip)
