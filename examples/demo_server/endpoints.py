@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from demo_server.batching import Batcher, ModelFailedError, QueueFullError
-from demo_server.payload import BadPayloadError, parse_policy, parse_rows
+from demo_server.payload import BadPayloadError, parse_policy, parse_rows, waited_before
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from demo_server.settings import BatchingPolicy, Settings
     from demo_server.telemetry import Telemetry
 
+REQUEST_START = "X-Request-Start"
 MAX_BODY_BYTES = 64 * 1024
 METRICS_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -67,11 +68,11 @@ class Endpoints:
     async def predict(self, request: web.Request) -> web.Response:
         """Answer one prediction: 200, 400 (bad payload), 429 (queue full) or 500 (model failed)."""
         started = time.perf_counter()
+        waited = waited_before(request.headers.get(REQUEST_START), time.time())
         with self._telemetry.in_flight.track_inprogress():
             response = await self._predict(await request.read())
-        self._telemetry.requests.labels(str(response.status)).inc()
-        if response.status == web.HTTPOk.status_code:
-            self._telemetry.duration.observe(time.perf_counter() - started)
+        seconds = waited + time.perf_counter() - started
+        self._telemetry.duration.labels(str(response.status)).observe(seconds)
         if self._draining:
             response.force_close()
         return response

@@ -7,10 +7,12 @@ instead of a schema library, because this runs for every request on a fraction o
 from __future__ import annotations
 
 import json
+import math
 
 from demo_server.settings import BatchingPolicy, SettingsError
 
 MAX_ROWS = 32
+BELIEVABLE_AGE_SECONDS = 60.0
 
 
 class BadPayloadError(ValueError):
@@ -36,6 +38,22 @@ def parse_rows(text: bytes, tokens: int, vocabulary: int) -> list[list[int]]:
             message = f"token ids are whole numbers from 0 to {vocabulary - 1}"
             raise BadPayloadError(message)
     return rows
+
+
+def waited_before(header: str | None, now: float) -> float:
+    """Return how many seconds ago the client meant to send, by its `X-Request-Start: t=<unix>`.
+
+    A server that its CPU limit holds back does not see a request until it runs again; the header,
+    as load balancers set it, brings that wait into the server's own histogram. A missing, malformed
+    or unbelievable header (in the future, older than a minute) is 0: the server's clock alone.
+    """
+    if header is None:
+        return 0.0
+    try:
+        age = now - float(header.removeprefix("t="))
+    except ValueError:
+        return 0.0
+    return age if math.isfinite(age) and 0.0 <= age <= BELIEVABLE_AGE_SECONDS else 0.0
 
 
 def parse_policy(text: bytes, current: BatchingPolicy) -> BatchingPolicy:

@@ -1,14 +1,15 @@
 """What the server tells Prometheus about itself.
 
 Role: names, buckets and meaning of every series. It must not know HTTP routes or the model. Its
-trade-off: the duration histogram holds answered predictions only, without labels, so that one
-series set is the latency; refusals and failures are counted apart, because a refusal that takes a
-millisecond would make an overloaded server look fast.
+trade-off: one histogram for every answer, labelled by status code, instead of a second counter for
+errors: latency and error share then come from the same scrape. Whoever reads a percentile must
+select code 200, because a refusal that takes a millisecond would make an overloaded server look
+fast.
 """
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -34,18 +35,13 @@ class Telemetry:
         PlatformCollector(registry=self.registry)
         self.duration = Histogram(
             "demo_request_duration_seconds",
-            "From the arrival of a prediction request to its answer, answered requests only.",
+            "From the intended send (X-Request-Start, else arrival) to the answer, by status code.",
+            ["code"],
             buckets=DURATION_BUCKETS,
             registry=self.registry,
         )
-        self.requests = Counter(
-            "demo_requests",
-            "Prediction requests by HTTP status code.",
-            ["code"],
-            registry=self.registry,
-        )
         for code in KNOWN_CODES:
-            self.requests.labels(code)
+            self.duration.labels(code)
         self.in_flight = self._gauge("demo_requests_in_flight", "Prediction requests being served.")
         self._queue = self._gauge("demo_queue_length", "Rows that wait for the model.")
         self._batch_size = Histogram(
