@@ -13,7 +13,7 @@ from typing import Literal, get_args
 
 from infertune.api.spec import ReplicaLimits
 from infertune.api.status import RateLevel, TrialRecord, VerdictName
-from infertune.core.capacity import NOISE, knee_of, replicas_for
+from infertune.core.capacity import knee_of, replicas_for
 from infertune.core.ladder import ladder, rate_for
 from infertune.core.space import Candidate, SearchSpace
 
@@ -37,15 +37,22 @@ _SHORT_LADDER = 2
 _CLOSE = 0.8
 _HOPE = 2.0
 _PLATEAU = 0.1
+_OVERLOADED = 0.98
+# A server keeps a promise of a few service times up to about this share of its capacity.
+_KNEE_OF_CAPACITY = 0.85
 
 
 @dataclass(frozen=True, slots=True)
 class LevelPoint:
-    """One measured rate. ``p95_ms`` (the promised percentile) is None when it is not known."""
+    """One measured rate. ``p95_ms`` (the promised percentile) is None when it is not known.
+
+    ``achieved_rate`` below the rate is what an overloaded server got through: about its capacity.
+    """
 
     rate: float
     verdict: VerdictName
-    p95_ms: float | None
+    p95_ms: float | None = None
+    achieved_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,7 @@ def propose(
     return (
         _first_look(known)
         or _halving(known)
+        or _cross_check(known)
         or _finer_rates(known)
         or known.exhausted(f"no open bracket is left; {_best_text(known)}", complete=True)
     )
@@ -210,6 +218,11 @@ class _Known:
             if void and len(same) < _TRIES:
                 return trial.candidate
         return None
+
+    def sound(self, candidate: Candidate) -> bool:
+        """Whether every trial of this candidate, but for one void one, gave a measurement."""
+        failures = [t.failure for t in self.trials if t.candidate == candidate and t.failure]
+        return failures in ([], ["Invalid"])
 
     def images(self) -> tuple[str, ...]:
         """Return the images that are still in."""
@@ -325,50 +338,96 @@ def _flat(known: _Known, scores: dict[int, float], left: int, best: int, right: 
     return lower >= scores[best] * (1 - _PLATEAU) and wanted > scores[best] * (1 + _PLATEAU)
 
 
+def _cross_check(known: _Known) -> Proposal | None:
+    """Propose the best batch on an image that has not kept the promise anywhere yet.
+
+    Where the first look at an image was at a batch that is too slow on any image, it said nothing
+    about the image.
+    """
+    if not known.merged:
+        return None
+    best = known.best or max(known.merged.values(), key=known.estimate)
+    for image in known.images():
+        candidate = Candidate(image, best.candidate.batch_size)
+        able = any(o.knee_rate for o in known.merged.values() if o.candidate.image == image)
+        allowed = candidate.batch_size is None or candidate.batch_size in known.axis(image)
+        if allowed and not able and not known.tried(candidate):
+            return Proposal(candidate, known.rates(candidate), "the best batch on this image")
+    return None
+
+
 def _finer_rates(known: _Known) -> Proposal | None:
-    """Propose the untried rates between the best candidate's highest pass and lowest failure."""
-    best, needed = known.best, known.best_replicas
-    if best is None or needed is None:
+    """Propose rates between a pass and a failure that would save a replica, the likeliest first."""
+    needed, rules = known.best_replicas, known.rules
+    if needed is None or needed <= rules.limits.min:
         return None
-    failed = [level.rate for level in best.levels if level.verdict != "Pass"]
-    floor = known.rules.limits.min
-    lowest = min(failed, default=math.inf)
-    open_counts = [
-        count
-        for count in range(needed - 1, floor - 1, -1)
-        if rate_for(known.rules.peak, count) < lowest
-    ]
-    reachable = known.estimate(best) * (1 + NOISE) if failed else math.inf
-    if not open_counts or rate_for(known.rules.peak, open_counts[0]) > reachable:
-        return None
-    rates = ladder(known.rules.peak, open_counts[0], open_counts[-1], known.rules.max_rates)
-    return Proposal(best.candidate, rates, "rates between its highest pass and lowest failure")
+    wanted = rate_for(rules.peak, needed - 1)
+    sound = [one for one in known.merged.values() if known.sound(one.candidate)]
+    for outcome in sorted(sound, key=known.estimate, reverse=True):
+        if (
+            known.estimate(outcome) * (1 + _PLATEAU) < wanted
+            and _lowest_unproven(outcome) < math.inf
+        ):
+            continue
+        counts = [
+            count
+            for count in range(needed - 1, rules.limits.min - 1, -1)
+            if rate_for(rules.peak, count) < _lowest_unproven(outcome)
+        ]
+        if counts and outcome.knee_rate is not None:
+            rates = ladder(rules.peak, counts[0], counts[-1], rules.max_rates)
+            why = "rates between its highest pass and lowest failure"
+            return Proposal(outcome.candidate, rates, why)
+    return None
+
+
+def _lowest_unproven(outcome: TrialOutcome) -> float:
+    return min(
+        (level.rate for level in outcome.levels if level.verdict != "Pass"), default=math.inf
+    )
 
 
 def _estimate(outcome: TrialOutcome, slo_ms: float | None) -> float:
     """Return about which rate meets the promise, between the highest pass and the next level.
 
-    On the line through (rate, ln P95); where a latency is missing, the geometric mean. Below the
-    lowest measured rate in proportion to the latency, since nothing else is known there.
+    On the line through (rate, ln P95); where a latency is missing, the geometric mean. Never above
+    what an overloaded server got through. Below the lowest measured rate in proportion to the
+    latency, since nothing else is known there.
     """
     levels = sorted(outcome.levels, key=lambda level: level.rate)
     knee = outcome.knee_rate
     beyond = next((level for level in levels if level.rate > (knee or 0.0)), None)
     if beyond is None:
         return knee or 0.0
+    capacity = beyond.rate
+    if beyond.achieved_rate is not None and beyond.achieved_rate < _OVERLOADED * beyond.rate:
+        capacity = beyond.achieved_rate * _KNEE_OF_CAPACITY
     if knee is None:
-        if slo_ms is None or not beyond.p95_ms:
-            return beyond.rate / 2
-        return beyond.rate * min(slo_ms / beyond.p95_ms, 1.0)
+        slow = slo_ms / beyond.p95_ms if slo_ms is not None and beyond.p95_ms else 0.5
+        return capacity if capacity < beyond.rate else beyond.rate * min(slow, 1.0)
     at = next(level for level in levels if level.rate == knee)
+    if capacity < beyond.rate and slo_ms is not None and at.p95_ms:
+        return _below_overload(at, capacity / _KNEE_OF_CAPACITY, slo_ms)
+    return max(_crossing(at, beyond, slo_ms), knee)
+
+
+def _below_overload(at: LevelPoint, capacity: float, slo_ms: float) -> float:
+    """Return the rate that meets the promise when latency grows as 1 / (1 - rate / capacity)."""
+    assert at.p95_ms is not None
+    room = max(1 - at.rate / capacity, 0.0) * min(at.p95_ms / slo_ms, 1.0)
+    return max(capacity * (1 - room), at.rate)
+
+
+def _crossing(at: LevelPoint, beyond: LevelPoint, slo_ms: float | None) -> float:
+    """Return the rate between two levels at which the latency would meet the promise."""
     if slo_ms is None or not at.p95_ms or not beyond.p95_ms or beyond.p95_ms <= at.p95_ms:
-        return math.sqrt(knee * beyond.rate)
+        return math.sqrt(at.rate * beyond.rate)
     share = math.log(slo_ms / at.p95_ms) / math.log(beyond.p95_ms / at.p95_ms)
-    return knee + (beyond.rate - knee) * min(max(share, 0.0), 1.0)
+    return at.rate + (beyond.rate - at.rate) * min(max(share, 0.0), 1.0)
 
 
 def _point(level: RateLevel) -> LevelPoint:
-    return LevelPoint(level.offered_rate, level.verdict, level.p95.value)
+    return LevelPoint(level.offered_rate, level.verdict, level.p95.value, level.achieved_rate)
 
 
 def _failure_of(record: TrialRecord) -> FailureName:
