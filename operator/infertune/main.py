@@ -1,0 +1,155 @@
+"""Start-up: settings, adapters, runtime, handlers; nothing else.
+
+Role: put the parts together and run until told to stop. Must not know: anything about tuning.
+Trade-off: kopf's event loop stays in the main thread (signals arrive there); ticks run in threads.
+"""
+
+import asyncio
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from threading import Event
+
+import kopf
+from prometheus_client import start_http_server
+
+from infertune.adapters.clock import SystemClock
+from infertune.adapters.health import HealthServer
+from infertune.adapters.kube.cluster import KubeCluster
+from infertune.adapters.kube.connection import Connection, load_configuration
+from infertune.adapters.prometheus import PrometheusMetrics
+from infertune.adapters.telemetry import RuntimeMetrics, log_as_json, seconds_since
+from infertune.core.reconcile import plan
+from infertune.handlers import kopf_settings, register
+from infertune.ports import Clock, Cluster, MetricsSource
+from infertune.runtime.cache import WatchCache
+from infertune.runtime.doorbell import Doorbell
+from infertune.runtime.engine import Engine
+from infertune.runtime.observe import Observer
+from infertune.runtime.reconciler import Decide, Reconciler
+from infertune.runtime.settings import Settings, SettingsError, settings_from
+
+SILENT_LOOP_SECONDS = 60.0
+_BEAT_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class EventLoopBeat:
+    """When kopf's event loop was last seen alive, and whether its watches have begun."""
+
+    last: float = field(default_factory=time.monotonic)
+    ready: bool = False
+
+    async def keep(self, ready: asyncio.Event) -> None:
+        """Note the time every few seconds."""
+        while True:
+            self.last = time.monotonic()
+            self.ready = self.ready or ready.is_set()
+            await asyncio.sleep(_BEAT_SECONDS if self.ready else 0.2)
+
+    def problems(self) -> tuple[str, ...]:
+        """Return why the loop is taken for dead; empty when it is alive."""
+        silent = time.monotonic() - self.last
+        return (f"the event loop is silent for {silent:.0f} s",) * (silent > SILENT_LOOP_SECONDS)
+
+    def not_ready(self) -> tuple[str, ...]:
+        """Return why there is no service yet."""
+        return () if self.ready else ("the watches have not begun",)
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """The parts of one running operator."""
+
+    settings: Settings
+    engine: Engine
+    bell: Doorbell
+
+    async def watch(self, beat: EventLoopBeat, stop: Event | None = None) -> None:
+        """Run kopf's watches until a signal or the stop flag ends them."""
+        registry = kopf.OperatorRegistry()
+        kopf.on.login(registry=registry)(kopf.login_via_client)
+        register(registry, self.bell)
+        ready = asyncio.Event()
+        keeper = asyncio.create_task(beat.keep(ready))
+        try:
+            await kopf.operator(
+                registry=registry,
+                settings=kopf_settings(),
+                standalone=True,
+                clusterwide=not self.settings.namespaces,
+                namespaces=self.settings.namespaces,
+                ready_flag=ready,
+                stop_flag=stop,
+            )
+        finally:
+            keeper.cancel()
+
+
+def build(
+    settings: Settings,
+    cluster: Cluster,
+    metrics: MetricsSource,
+    clock: Clock,
+    telemetry: RuntimeMetrics,
+    decide: Decide = plan,
+) -> Operator:
+    """Return an operator over these adapters; nothing runs yet."""
+    cache = WatchCache(cluster)
+    observer = Observer(cluster, metrics, cache, settings.installation)
+    reconciler = Reconciler(cluster, observer, cache, clock, telemetry, decide)
+    engine = Engine(reconciler.run, cluster, cache, clock, telemetry)
+    telemetry.watch_figure(
+        "infertune_queue_depth", "Keys that wait for a worker.", lambda: engine.queue.depth
+    )
+    telemetry.watch_figure(
+        "infertune_last_reconcile_age_seconds",
+        "Time since the last tick ended.",
+        seconds_since(lambda: engine.last_tick),
+    )
+    telemetry.watch_figure(
+        "infertune_watch_behind_seconds",
+        "How long the watch has been behind the list.",
+        lambda: engine.lag.seconds(time.monotonic()),
+    )
+    return Operator(settings, engine, Doorbell(cache, engine.queue.add, engine.lag.heard))
+
+
+def main() -> int:
+    """Run the operator until it is told to stop; return the exit status."""
+    try:
+        settings = settings_from(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"infertune: {error}\n")
+        return 2
+    log_as_json(settings.log_level)
+    clock = SystemClock()
+    connection = Connection(load_configuration(), pool_size=settings.workers + 2)
+    cluster = KubeCluster(connection, clock, settings.namespaces)
+    operator = build(settings, cluster, PrometheusMetrics(), clock, RuntimeMetrics())
+    run(operator)
+    connection.close()
+    return 0
+
+
+def run(operator: Operator, stop: Event | None = None) -> None:
+    """Run the operator's threads and watches until they end."""
+    settings, beat = operator.settings, EventLoopBeat()
+    health = HealthServer(
+        settings.health_port,
+        {
+            "/healthz": lambda: (*operator.engine.problems(), *beat.problems()),
+            "/readyz": beat.not_ready,
+        },
+    )
+    health.start()
+    metrics_server, _ = start_http_server(settings.metrics_port)
+    operator.engine.start(settings.workers, settings.resync_seconds)
+    try:
+        asyncio.run(operator.watch(beat, stop))
+    finally:
+        operator.engine.stop()
+        metrics_server.shutdown()
+        metrics_server.server_close()
+        health.stop()

@@ -1,0 +1,149 @@
+"""What the watches have told so far, in the little that ticks need of it.
+
+Role: tunings as views, the pods of watched targets, and who targets what. Must not know: what is
+decided. Trade-off: a view may be a moment old; every write carries a resource version, so an old
+view costs a conflict and a second look, never a wrong write.
+"""
+
+import threading
+from dataclasses import dataclass
+from datetime import datetime
+
+from infertune.api.spec import TuningSpec
+from infertune.api.v1alpha1 import parse_spec, parse_status
+from infertune.core.snapshot import Key, RawObject, TuningView
+from infertune.ports import TuningSource
+
+
+@dataclass(frozen=True, slots=True)
+class WorkloadKey:
+    """A workload that tunings may target."""
+
+    namespace: str
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedPods:
+    """Pods of a target's current revision, as they stood at one version of the workload."""
+
+    names: tuple[str, ...]
+    version: str
+    read_at: datetime
+
+
+def view_of(raw: RawObject) -> TuningView:
+    """Return the typed tuning."""
+    metadata = raw["metadata"]
+    return TuningView(
+        key=Key(metadata["namespace"], metadata["name"]),
+        uid=metadata["uid"],
+        generation=int(metadata.get("generation", 0)),
+        resource_version=metadata["resourceVersion"],
+        spec=parse_spec(raw.get("spec") or {}),
+        status=parse_status(raw.get("status") or {}),
+        deleting="deletionTimestamp" in metadata,
+        finalizers=tuple(metadata.get("finalizers") or ()),
+    )
+
+
+def workload_of(view: TuningView) -> WorkloadKey | None:
+    """Return what the tuning targets; None when its spec cannot be read."""
+    if not isinstance(view.spec, TuningSpec):
+        return None
+    reference = view.spec.target_ref
+    return WorkloadKey(view.key.namespace, reference.kind, reference.name)
+
+
+class WatchCache:
+    """Tunings and workload versions; safe to use from several threads."""
+
+    def __init__(self, source: TuningSource) -> None:
+        self._source = source
+        self._views: dict[Key, TuningView] = {}
+        self._versions: dict[WorkloadKey, str] = {}
+        self._pods: dict[WorkloadKey, WatchedPods] = {}
+        self._lock = threading.Lock()
+
+    def put(self, raw: RawObject) -> bool:
+        """Keep a tuning unless a newer one is known; return whether it matters to a tick.
+
+        A change of status alone does not: it is our own writing.
+        """
+        view = view_of(raw)
+        with self._lock:
+            old = self._views.get(view.key)
+            if old is not None and old.uid == view.uid and not _newer(view, old):
+                return False
+            self._views[view.key] = view
+        return old is None or _wish(old) != _wish(view)
+
+    def fetch(self, key: Key) -> TuningView | None:
+        """Return the tuning as known, else as read now; None when it is gone."""
+        with self._lock:
+            known = self._views.get(key)
+        if known is not None:
+            return known
+        raw = self._source.fetch_tuning(key)
+        if raw is None:
+            return None
+        self.put(raw)
+        with self._lock:
+            return self._views.get(key)
+
+    def forget(self, key: Key) -> None:
+        """Drop a tuning, so that the next tick reads it anew."""
+        with self._lock:
+            self._views.pop(key, None)
+
+    def versions(self) -> dict[Key, str]:
+        """Return the resource version of every known tuning."""
+        with self._lock:
+            return {key: view.resource_version for key, view in self._views.items()}
+
+    def targeting(self, workload: WorkloadKey) -> tuple[Key, ...]:
+        """Return the tunings that target a workload."""
+        with self._lock:
+            views = tuple(self._views.values())
+        return tuple(view.key for view in views if workload_of(view) == workload)
+
+    def of_uid(self, uid: str) -> Key | None:
+        """Return the tuning with this UID, or None."""
+        with self._lock:
+            return next((view.key for view in self._views.values() if view.uid == uid), None)
+
+    def workload_is_at(self, workload: WorkloadKey, version: str) -> None:
+        """Note the version of a workload that a watch has shown."""
+        with self._lock:
+            self._versions[workload] = version
+
+    def workload_gone(self, workload: WorkloadKey) -> None:
+        """Forget a workload."""
+        with self._lock:
+            self._versions.pop(workload, None)
+            self._pods.pop(workload, None)
+
+    def keep_pods(self, workload: WorkloadKey, pods: WatchedPods) -> None:
+        """Remember the pods of a target."""
+        with self._lock:
+            self._pods[workload] = pods
+
+    def pods(self, workload: WorkloadKey, now: datetime, seconds: float) -> WatchedPods | None:
+        """Return the remembered pods while the workload has not moved since, else None."""
+        with self._lock:
+            known, version = self._pods.get(workload), self._versions.get(workload)
+        if known is None or version is None or known.version != version:
+            return None
+        return known if (now - known.read_at).total_seconds() < seconds else None
+
+
+def _newer(new: TuningView, old: TuningView) -> bool:
+    # Resource versions of one resource are comparable numbers; anything else is taken as newer.
+    if new.resource_version.isdecimal() and old.resource_version.isdecimal():
+        return int(new.resource_version) > int(old.resource_version)
+    return new.resource_version != old.resource_version
+
+
+def _wish(view: TuningView) -> tuple[object, ...]:
+    return view.uid, view.generation, view.deleting, view.finalizers

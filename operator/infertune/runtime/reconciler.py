@@ -1,0 +1,142 @@
+"""One tick: observe, plan, execute, record, tell.
+
+Role: the only order in which the world is read and written. Must not know: states, thresholds,
+manifests. Trade-off: the first effect that fails ends the tick with the old status beside a
+condition, so the next tick plans the same again instead of believing that it happened.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, cast
+
+from infertune.api.status import TuningStatus
+from infertune.core.failures import Failure, FailureName, clear_failures, record_failure
+from infertune.core.plan import Plan
+from infertune.core.snapshot import Key, Snapshot, TuningView
+from infertune.ports import Clock, Cluster, ClusterError, Conflict, FieldTaken, Gone
+from infertune.runtime.cache import WatchCache
+from infertune.runtime.execute import Executor
+from infertune.runtime.observe import Observer
+from infertune.runtime.telling import Telemetry
+
+_log = logging.getLogger(__name__)
+Decide = Callable[[Snapshot], Plan]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a tick ended, and when to look again; ``failure`` is set for ``failed`` only."""
+
+    kind: Literal["done", "gone", "failed"]
+    requeue_seconds: float | None = None
+    failure: FailureName | None = None
+
+
+class Reconciler:
+    """Runs ticks; one object serves all workers."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        observer: Observer,
+        cache: WatchCache,
+        clock: Clock,
+        telemetry: Telemetry,
+        decide: Decide,
+    ) -> None:
+        self._cluster = cluster
+        self._observer = observer
+        self._cache = cache
+        self._clock = clock
+        self._telemetry = telemetry
+        self._decide = decide
+        self._executor = Executor(cluster, telemetry)
+
+    def run(self, key: Key) -> Outcome:
+        """Run one tick of a tuning."""
+        now = self._clock.now()
+        try:
+            tuning = self._cache.fetch(key)
+        except ClusterError as error:
+            return self._failed(key, error)
+        if tuning is None:
+            self._telemetry.state_is(key, None)
+            return Outcome("gone")
+        version = tuning.resource_version
+        try:
+            plan = self._decide(self._observer.observe(tuning, now))
+            for effect in plan.effects:
+                version = self._executor.execute(effect, tuning, version)
+        except ClusterError as error:
+            self._record_failure(tuning, version, error, now)
+            return self._failed(key, error)
+        status = clear_failures(plan.status, now, tuning.generation)
+        try:
+            self._record(tuning, version, status)
+        except Gone:
+            self._cache.forget(key)
+            self._telemetry.state_is(key, None)
+            return Outcome("gone")
+        except ClusterError as error:
+            return self._failed(key, error)
+        self._tell(tuning, plan, status)
+        return Outcome("done", plan.requeue_seconds)
+
+    def _record(self, tuning: TuningView, version: str, status: TuningStatus) -> None:
+        if status == tuning.status:
+            if version != tuning.resource_version:
+                self._cache.forget(tuning.key)
+            return
+        body = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+        self._cache.put(self._cluster.record_status(tuning.key, body, version))
+
+    def _record_failure(
+        self, tuning: TuningView, version: str, error: ClusterError, now: datetime
+    ) -> None:
+        """Tell the failure in the status; when that fails too, the next tick tries again."""
+        status = record_failure(tuning.status, failure_of(error), now, tuning.generation)
+        try:
+            self._record(tuning, version, status)
+        except ClusterError as second:
+            self._cache.forget(tuning.key)
+            _log.warning(
+                "failure not recorded", extra={"tuning": str(tuning.key), "error": str(second)}
+            )
+
+    def _failed(self, key: Key, error: ClusterError) -> Outcome:
+        failure = failure_of(error)
+        if isinstance(error, Conflict | Gone):
+            self._cache.forget(key)
+        _log.warning(
+            "tick failed",
+            extra={"tuning": str(key), "failure": failure.name, "error": failure.message},
+        )
+        return Outcome("failed", failure=failure.name)
+
+    def _tell(self, tuning: TuningView, plan: Plan, status: TuningStatus) -> None:
+        self._telemetry.state_is(tuning.key, status.state)
+        moved = status.state != tuning.status.state
+        loud = plan.decision and (plan.effects or plan.events or moved)
+        _log.log(
+            logging.INFO if loud else logging.DEBUG,
+            "decision",
+            extra={
+                "tuning": str(tuning.key),
+                "state": tuning.status.state,
+                "next_state": status.state,
+                "decision": plan.decision,
+                "evidence": plan.evidence,
+            },
+        )
+        for event in plan.events:
+            self._cluster.post_event(tuning.key, tuning.uid, event)
+
+
+def failure_of(error: ClusterError) -> Failure:
+    """Return the failure that an error stands for; the class names are the vocabulary."""
+    name = cast("FailureName", type(error).__name__)
+    if isinstance(error, FieldTaken):
+        return Failure(name, str(error), error.field, error.owner)
+    return Failure(name, str(error))

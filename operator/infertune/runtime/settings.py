@@ -1,0 +1,69 @@
+"""How this installation is set up.
+
+Role: environment variables to typed settings, once, at start-up. Must not know: Kubernetes objects.
+Trade-off: no configuration file; the chart sets a handful of variables.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from infertune.core.snapshot import Installation
+
+LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
+
+
+class SettingsError(Exception):
+    """A variable is missing or cannot be read; the message names it and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the process is told from outside. No namespaces means all of them."""
+
+    installation: Installation
+    namespaces: tuple[str, ...] = ()
+    log_level: str = "info"
+    health_port: int = 8080
+    metrics_port: int = 9090
+    workers: int = 4
+    resync_seconds: float = 120.0
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """Return the settings that these variables give.
+
+    Raises:
+        SettingsError: a variable is missing or out of range.
+    """
+    image = environment.get("INFERTUNE_PROBE_IMAGE", "").strip()
+    if not image:
+        message = "INFERTUNE_PROBE_IMAGE is not set: name the image that probe Jobs run"
+        raise SettingsError(message)
+    level = environment.get("INFERTUNE_LOG_LEVEL", "info").strip().lower()
+    if level not in LOG_LEVELS:
+        message = f"INFERTUNE_LOG_LEVEL is {level!r}: use one of {', '.join(sorted(LOG_LEVELS))}"
+        raise SettingsError(message)
+    names = environment.get("INFERTUNE_NAMESPACES", "").split(",")
+    return Settings(
+        installation=Installation(
+            probe_image=image,
+            gpu_probe_image=environment.get("INFERTUNE_GPU_PROBE_IMAGE", "").strip(),
+            trial_priority_class=environment.get("INFERTUNE_PRIORITY_CLASS", "").strip(),
+        ),
+        namespaces=tuple(sorted({name.strip() for name in names if name.strip()})),
+        log_level=level,
+        health_port=_whole(environment, "INFERTUNE_HEALTH_PORT", 8080, 0, 65535),
+        metrics_port=_whole(environment, "INFERTUNE_METRICS_PORT", 9090, 0, 65535),
+        workers=_whole(environment, "INFERTUNE_WORKERS", 4, 1, 64),
+        resync_seconds=float(_whole(environment, "INFERTUNE_RESYNC_SECONDS", 120, 5, 3600)),
+    )
+
+
+def _whole(
+    environment: Mapping[str, str], name: str, default: int, lowest: int, highest: int
+) -> int:
+    text = environment.get(name, "").strip() or str(default)
+    if not text.isdecimal() or not lowest <= int(text) <= highest:
+        message = f"{name} is {text!r}: it takes a whole number from {lowest} to {highest}"
+        raise SettingsError(message)
+    return int(text)
