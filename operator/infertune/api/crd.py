@@ -64,6 +64,11 @@ SPEC_RULES: dict[str, tuple[Rule, ...]] = {
             "has(self.batchSize) || (has(self.images) && size(self.images) > 0)",
             "knobs declares nothing to try: add batchSize or images",
         ),
+        Rule(
+            "!has(self.images) || self.images.all(x, self.images.exists_one(y, y == x))",
+            "knobs.images holds an image twice: remove it",
+            ".images",
+        ),
     ),
 }
 SPEC_DIALECT = Dialect(rules=SPEC_RULES, sets=frozenset(("values", "images")))

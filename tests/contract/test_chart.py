@@ -1,0 +1,177 @@
+"""The chart renders, lints, and gives exactly the rights that the code uses.
+
+These tests run helm, which comes with the cluster's programs; hence the marker.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.contract.paths import CHART
+from tests.contract.scratch_api import find_kubeconfig
+
+pytestmark = pytest.mark.real_api
+# A helm that was built from source believes in an old cluster unless it is told.
+KUBERNETES = "1.37.1"
+# Who needs what: one row per group and resource.
+RIGHTS = {
+    ("infertune.io", "inferencetunings"): {"get", "list", "watch", "patch"},
+    ("infertune.io", "inferencetunings/status"): {"update"},
+    ("apps", "deployments"): {"get", "list", "watch", "patch"},
+    ("apps", "statefulsets"): {"get", "list", "watch", "patch"},
+    ("apps", "replicasets"): {"list"},
+    ("autoscaling", "horizontalpodautoscalers"): {"get", "list", "watch", "patch"},
+    ("batch", "jobs"): {"create", "get", "list", "watch", "delete"},
+    ("", "pods"): {"get", "list", "watch"},
+    ("", "pods/log"): {"get"},
+    ("", "configmaps"): {"get", "create", "patch", "delete"},
+    ("", "services"): {"list"},
+    ("policy", "poddisruptionbudgets"): {"list"},
+    ("", "events"): {"create"},
+}
+CLUSTER_RIGHTS = {
+    ("", "namespaces"): {"list", "watch"},
+    ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
+}
+
+
+@pytest.fixture(scope="session")
+def helm() -> Path:
+    """The helm that the development cluster uses."""
+    from devcluster.binaries import ensure_binaries
+    from devcluster.settings import current
+
+    return ensure_binaries(current())["helm"]
+
+
+def run(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([helm, *arguments], capture_output=True, text=True, check=False)
+
+
+def render(helm: Path, **values: object) -> list[dict[str, Any]]:
+    """Return what `helm template` makes of the chart."""
+    settings = [f"--set-json={key.replace('__', '.')}={json.dumps(v)}" for key, v in values.items()]
+    done = run(
+        helm,
+        "template",
+        "infertune",
+        str(CHART),
+        f"--kube-version={KUBERNETES}",
+        "--namespace=infertune-system",
+        *settings,
+    )
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def of_kind(documents: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [document for document in documents if document["kind"] == kind]
+
+
+def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
+    return {
+        (group, resource): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+
+def test_helm_lint_has_nothing_to_say(helm: Path) -> None:
+    done = run(helm, "lint", "--strict", f"--kube-version={KUBERNETES}", str(CHART))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_operator_has_the_rights_it_uses_and_no_others(helm: Path) -> None:
+    roles = {
+        role["metadata"]["name"]: rights(role) for role in of_kind(render(helm), "ClusterRole")
+    }
+    assert roles == {"infertune": RIGHTS, "infertune-cluster": CLUSTER_RIGHTS}
+
+
+def test_no_namespace_named_means_all_of_them(helm: Path) -> None:
+    documents = render(helm)
+    bound = {b["metadata"]["name"] for b in of_kind(documents, "ClusterRoleBinding")}
+    assert bound == {"infertune", "infertune-cluster"}
+    assert of_kind(documents, "RoleBinding") == []
+
+
+def test_named_namespaces_get_a_binding_each_and_nothing_else_does(helm: Path) -> None:
+    documents = render(helm, watchNamespaces=["serving", "staging"])
+    bound = {b["metadata"]["name"] for b in of_kind(documents, "ClusterRoleBinding")}
+    assert bound == {"infertune-cluster"}
+    spaces = [b["metadata"]["namespace"] for b in of_kind(documents, "RoleBinding")]
+    assert spaces == ["serving", "staging"]
+    (deployment,) = of_kind(documents, "Deployment")
+    assert environment(deployment)["INFERTUNE_NAMESPACES"] == "serving,staging"
+
+
+def environment(deployment: dict[str, Any]) -> dict[str, str]:
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    return {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
+
+
+def test_one_operator_runs_with_no_privilege_at_all(helm: Path) -> None:
+    (deployment,) = of_kind(render(helm), "Deployment")
+    spec = deployment["spec"]
+    pod = spec["template"]["spec"]
+    (container,) = pod["containers"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert container["resources"] == {
+        "requests": {"cpu": "50m", "memory": "96Mi"},
+        "limits": {"memory": "256Mi"},
+    }
+
+
+def test_a_digest_wins_over_a_tag(helm: Path) -> None:
+    digest = "sha256:" + "ab" * 32
+    documents = render(helm, probeImage={"repository": "registry.example/p", "digest": digest})
+    (deployment,) = of_kind(documents, "Deployment")
+    assert environment(deployment)["INFERTUNE_PROBE_IMAGE"] == f"registry.example/p@{digest}"
+
+
+def test_trials_never_push_a_pod_off_its_node(helm: Path) -> None:
+    (priority,) = of_kind(render(helm), "PriorityClass")
+    assert (priority["value"] < 0, priority["preemptionPolicy"]) == (True, "Never")
+    assert of_kind(render(helm, trialPriorityClass__create=False), "PriorityClass") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("logLevel", "loud"), ("replicas", 2), ("watchNamespaces", ["Not A Name"])],
+    ids=["unknown level", "a value that does not exist", "a namespace that cannot be"],
+)
+def test_a_wrong_value_is_refused_by_the_values_schema(helm: Path, key: str, value: object) -> None:
+    done = run(helm, "template", str(CHART), f"--set-json={key}={json.dumps(value)}")
+    assert done.returncode != 0
+    assert key in done.stderr
+
+
+def test_the_server_accepts_an_installation_and_the_notes_tell_the_next_command(
+    helm: Path,
+) -> None:
+    done = run(
+        helm,
+        "install",
+        "chart-contract",
+        str(CHART),
+        "--dry-run=server",
+        "--namespace=default",
+        "--set=trialPriorityClass.create=false",
+        f"--kubeconfig={find_kubeconfig()}",
+    )
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("NOTES:")[2]
+    assert "kubectl -n default rollout status deployment/chart-contract-infertune" in notes
+    assert "kubectl get inferencetunings --all-namespaces --watch" in notes
