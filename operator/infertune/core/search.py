@@ -7,27 +7,31 @@ miss the best candidate, but never recommends one that was not measured.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, get_args
 
 from infertune.api.spec import ReplicaLimits
-from infertune.api.status import RateLevel, TrialRecord, VerdictName
-from infertune.core.capacity import knee_of, replicas_for
+from infertune.core.capacity import replicas_for
 from infertune.core.ladder import ladder, rate_for
+from infertune.core.outcomes import (
+    FailureName,
+    TrialOutcome,
+    estimated_knee,
+    lowest_unproven,
+    outcome_of,
+)
 from infertune.core.space import Candidate, SearchSpace
 
-FailureName = Literal[
-    "QualityFailed",
-    "ImageUnavailable",
-    "OutOfMemory",
-    "Crashed",
-    "NotReady",
-    "NoCapacity",
-    "Refused",
-    "Invalid",
-    "Running",
+__all__ = [
+    "Certificate",
+    "Exhausted",
+    "Proposal",
+    "SearchRules",
+    "TrialOutcome",
+    "outcome_of",
+    "propose",
 ]
+
 _IMAGE_OUT: frozenset[FailureName] = frozenset({"QualityFailed", "ImageUnavailable"})
 _TOO_LARGE: frozenset[FailureName] = frozenset({"OutOfMemory", "Crashed", "NotReady"})
 _NO_ROOM: frozenset[FailureName] = frozenset({"NoCapacity", "Refused"})
@@ -37,37 +41,6 @@ _SHORT_LADDER = 2
 _CLOSE = 0.8
 _HOPE = 2.0
 _PLATEAU = 0.1
-_OVERLOADED = 0.98
-# A server keeps a promise of a few service times up to about this share of its capacity.
-_KNEE_OF_CAPACITY = 0.85
-
-
-@dataclass(frozen=True, slots=True)
-class LevelPoint:
-    """One measured rate. ``p95_ms`` (the promised percentile) is None when it is not known.
-
-    ``achieved_rate`` below the rate is what an overloaded server got through: about its capacity.
-    """
-
-    rate: float
-    verdict: VerdictName
-    p95_ms: float | None = None
-    achieved_rate: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TrialOutcome:
-    """What one ended trial says. ``failure`` set: nothing about load."""
-
-    candidate: Candidate
-    levels: tuple[LevelPoint, ...] = ()
-    failure: FailureName | None = None
-    startup_seconds: float | None = None
-
-    @property
-    def knee_rate(self) -> float | None:
-        """Highest passed rate below the lowest failed one."""
-        return knee_of((level.rate, level.verdict) for level in self.levels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,15 +90,6 @@ class Exhausted:
 
     why: str
     unreachable: Certificate | None = None
-
-
-def outcome_of(record: TrialRecord) -> TrialOutcome:
-    """Return what a trial record means to the search."""
-    candidate = Candidate(record.candidate.image, record.candidate.batch_size)
-    if record.phase == "Completed":
-        levels = tuple(_point(level) for level in record.levels)
-        return TrialOutcome(candidate, levels, None, record.startup_seconds)
-    return TrialOutcome(candidate, (), _failure_of(record), record.startup_seconds)
 
 
 def propose(
@@ -204,7 +168,7 @@ class _Known:
 
     def estimate(self, outcome: TrialOutcome) -> float:
         """Return about which rate one replica carries: for direction, never for a verdict."""
-        return _estimate(outcome, self.rules.slo_ms)
+        return estimated_knee(outcome, self.rules.slo_ms)
 
     def tried(self, candidate: Candidate) -> bool:
         """Whether this candidate needs no (further) first trial."""
@@ -366,77 +330,19 @@ def _finer_rates(known: _Known) -> Proposal | None:
     for outcome in sorted(sound, key=known.estimate, reverse=True):
         if (
             known.estimate(outcome) * (1 + _PLATEAU) < wanted
-            and _lowest_unproven(outcome) < math.inf
+            and lowest_unproven(outcome) < math.inf
         ):
             continue
         counts = [
             count
             for count in range(needed - 1, rules.limits.min - 1, -1)
-            if rate_for(rules.peak, count) < _lowest_unproven(outcome)
+            if rate_for(rules.peak, count) < lowest_unproven(outcome)
         ]
         if counts and outcome.knee_rate is not None:
             rates = ladder(rules.peak, counts[0], counts[-1], rules.max_rates)
             why = "rates between its highest pass and lowest failure"
             return Proposal(outcome.candidate, rates, why)
     return None
-
-
-def _lowest_unproven(outcome: TrialOutcome) -> float:
-    return min(
-        (level.rate for level in outcome.levels if level.verdict != "Pass"), default=math.inf
-    )
-
-
-def _estimate(outcome: TrialOutcome, slo_ms: float | None) -> float:
-    """Return about which rate meets the promise, between the highest pass and the next level.
-
-    On the line through (rate, ln P95); where a latency is missing, the geometric mean. Never above
-    what an overloaded server got through. Below the lowest measured rate in proportion to the
-    latency, since nothing else is known there.
-    """
-    levels = sorted(outcome.levels, key=lambda level: level.rate)
-    knee = outcome.knee_rate
-    beyond = next((level for level in levels if level.rate > (knee or 0.0)), None)
-    if beyond is None:
-        return knee or 0.0
-    capacity = beyond.rate
-    if beyond.achieved_rate is not None and beyond.achieved_rate < _OVERLOADED * beyond.rate:
-        capacity = beyond.achieved_rate * _KNEE_OF_CAPACITY
-    if knee is None:
-        slow = slo_ms / beyond.p95_ms if slo_ms is not None and beyond.p95_ms else 0.5
-        return capacity if capacity < beyond.rate else beyond.rate * min(slow, 1.0)
-    at = next(level for level in levels if level.rate == knee)
-    if capacity < beyond.rate and slo_ms is not None and at.p95_ms:
-        return _below_overload(at, capacity / _KNEE_OF_CAPACITY, slo_ms)
-    return max(_crossing(at, beyond, slo_ms), knee)
-
-
-def _below_overload(at: LevelPoint, capacity: float, slo_ms: float) -> float:
-    """Return the rate that meets the promise when latency grows as 1 / (1 - rate / capacity)."""
-    assert at.p95_ms is not None
-    room = max(1 - at.rate / capacity, 0.0) * min(at.p95_ms / slo_ms, 1.0)
-    return max(capacity * (1 - room), at.rate)
-
-
-def _crossing(at: LevelPoint, beyond: LevelPoint, slo_ms: float | None) -> float:
-    """Return the rate between two levels at which the latency would meet the promise."""
-    if slo_ms is None or not at.p95_ms or not beyond.p95_ms or beyond.p95_ms <= at.p95_ms:
-        return math.sqrt(at.rate * beyond.rate)
-    share = math.log(slo_ms / at.p95_ms) / math.log(beyond.p95_ms / at.p95_ms)
-    return at.rate + (beyond.rate - at.rate) * min(max(share, 0.0), 1.0)
-
-
-def _point(level: RateLevel) -> LevelPoint:
-    return LevelPoint(level.offered_rate, level.verdict, level.p95.value, level.achieved_rate)
-
-
-def _failure_of(record: TrialRecord) -> FailureName:
-    if record.phase == "Running":
-        return "Running"
-    if record.phase == "Invalid":
-        return "Invalid"
-    names: Iterable[FailureName] = get_args(FailureName)
-    return next((name for name in names if name == record.reason), "Crashed")
 
 
 def _best_text(known: _Known) -> str:
