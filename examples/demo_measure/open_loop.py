@@ -1,8 +1,8 @@
 """Open-loop Poisson traffic to one or several replicas.
 
-Role: a schedule drawn from a seed, sent on time, every answer timed from its intended send. It must
-not know how servers are started. Its trade-off: one process and plain lists, enough for some hundred
-requests a second; the operator's own load probe is the instrument for more.
+Role: a schedule drawn from a seed, sent on time, every answer timed from its intended send. It
+must not know how servers are started. Its trade-off: one process and plain lists, enough for some
+hundred requests a second; the operator's own load probe is the instrument for more.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from demo_measure.service_times import rows_of
 
 WARM_UP_SHARE = 0.15
+OK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ async def offer(plan: Plan) -> Outcome:
         results = await asyncio.gather(*tasks)
     busy = (time.process_time() - cpu) / float(at[-1])
     kept = results[int(len(results) * WARM_UP_SHARE) :]
-    return _sum_up(kept, plan, float(at[-1] - at[len(results) - len(kept) - 1]), busy)
+    return _sum_up(kept, float(at[-1] - at[len(results) - len(kept) - 1]), busy)
 
 
 async def _send(
@@ -79,10 +80,8 @@ async def _send(
         return response.status, time.perf_counter() - due, late
 
 
-def _sum_up(
-    results: list[tuple[int, float, float]], plan: Plan, seconds: float, busy: float
-) -> Outcome:
-    good = np.array([latency for status, latency, _ in results if status == 200]) * 1000
+def _sum_up(results: list[tuple[int, float, float]], seconds: float, busy: float) -> Outcome:
+    good = np.array([latency for status, latency, _ in results if status == OK]) * 1000
     p50, p95, p99 = np.percentile(good, [50, 95, 99]) if len(good) else [float("nan")] * 3
     return Outcome(
         offered=len(results) / seconds,

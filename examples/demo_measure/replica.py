@@ -1,8 +1,8 @@
 """One server process, under a CPU quota when asked, as a kubelet would run it.
 
 Role: start, CPU figures, stop. It must not know what is measured. Its trade-off: it writes the CFS
-quota of a cgroup v1 `cpu` controller itself (root needed), because that is what a CPU limit of a pod
-is on this kind of node; period and quota are then exactly known.
+quota of a cgroup v1 `cpu` controller itself (root needed), because that is what a CPU limit of a
+pod is on this kind of node; period and quota are then exactly known.
 """
 
 from __future__ import annotations
@@ -41,9 +41,8 @@ class Replica:
 
     def cpu_seconds(self) -> float:
         """Return user and system time of the process so far."""
-        fields = (
-            Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
-        )
+        line = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii")
+        fields = line.rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def throttled_seconds(self) -> float:
@@ -56,7 +55,7 @@ class Replica:
 
 @contextmanager
 def running(environ: Mapping[str, str], quota: Quota | None, name: str) -> Iterator[Replica]:
-    """Start a server with `environ`, yield it once it listens, stop it and its cgroup at the end."""
+    """Start a server with `environ`, yield it once it listens, stop it at the end."""
     group = None if quota is None else _make_group(quota, name)
     command = [sys.executable, "-m", "demo_server"]
     if group is not None:

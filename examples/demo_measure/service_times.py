@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING
 import aiohttp
 import numpy as np
 
-from demo_measure.replica import Replica
 from demo_server.classifier import Classifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from demo_measure.replica import Replica
 
 ROUNDS = 10
 RUNS = 3
