@@ -14,7 +14,6 @@ import gzip
 import hashlib
 import json
 import sys
-import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -23,7 +22,6 @@ from infertune_probes.contract.envelope import (
     SEVERITY,
     SUMMARY_SCHEMA,
     Envelope,
-    Finding,
     serialise,
 )
 
@@ -89,16 +87,10 @@ def summarise(envelope: Envelope, payload: bytes) -> str:
     says how many. Never longer than the limit, however long a single evidence text is.
     """
     ranked = sorted(envelope.findings, key=lambda finding: SEVERITY.index(finding.verdict))
-    kept = len(ranked)
-    while True:
-        text = _summary_text(envelope, payload, ranked[:kept])
-        if len(text.encode("utf-8")) <= SUMMARY_LIMIT_BYTES or kept == 0:
-            return text
-        kept -= 1
-
-
-def _summary_text(envelope: Envelope, payload: bytes, kept: list[Finding]) -> str:
-    document = {
+    told = [
+        {"code": f.code, "verdict": f.verdict, "evidence": _shortened(f.evidence)} for f in ranked
+    ]
+    document: dict[str, object] = {
         "schema": SUMMARY_SCHEMA,
         "probe": envelope.probe,
         "node": envelope.node,
@@ -107,17 +99,18 @@ def _summary_text(envelope: Envelope, payload: bytes, kept: list[Finding]) -> st
         "partial": envelope.partial,
         "sha256": hashlib.sha256(payload).hexdigest(),
         "payloadBytes": len(payload),
-        "findings": [
-            {
-                "code": finding.code,
-                "verdict": finding.verdict,
-                "evidence": textwrap.shorten(finding.evidence, EVIDENCE_LIMIT, placeholder=" ..."),
-            }
-            for finding in kept
-        ],
-        "findingsOmitted": len(envelope.findings) - len(kept),
     }
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    while True:
+        document["findings"] = told
+        document["findingsOmitted"] = len(ranked) - len(told)
+        text = json.dumps(document, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        if len(text.encode("utf-8")) <= SUMMARY_LIMIT_BYTES or not told:
+            return text
+        told = told[:-1]
+
+
+def _shortened(evidence: str) -> str:
+    return evidence if len(evidence) <= EVIDENCE_LIMIT else evidence[: EVIDENCE_LIMIT - 4] + " ..."
 
 
 def emit(envelope: Envelope, sinks: Sinks, stdout: TextIO | None = None) -> None:

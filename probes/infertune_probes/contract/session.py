@@ -14,7 +14,7 @@ from __future__ import annotations
 import signal
 import traceback
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infertune_probes.contract.emit import Sinks, emit
 from infertune_probes.contract.envelope import (
@@ -59,8 +59,8 @@ class ProbeSession:
     was collected before an interruption is what a partial envelope reports.
     """
 
-    def __init__(self, probe: str, sinks: Sinks, *, handle_signals: bool = True) -> None:
-        """Start the clock; an event loop that owns the signals passes `handle_signals=False`."""
+    def __init__(self, probe: str, sinks: Sinks) -> None:
+        """Start the clock."""
         self.findings: list[Finding] = []
         self.measurements: list[Measurement] = []
         self.artifacts: list[Artifact] = []
@@ -69,15 +69,14 @@ class ProbeSession:
         self.exit_code = EXIT_COULD_NOT_RUN
         self._probe = probe
         self._sinks = sinks
-        self._handle_signals = handle_signals
+        self._previous: list[tuple[int, Any]] = []
         self._started_at = now_rfc3339()
         self._crashed = False
 
     def __enter__(self) -> ProbeSession:  # noqa: PYI034  # Self is Python 3.11
         """Install the signal handlers."""
-        if self._handle_signals:
-            signal.signal(signal.SIGTERM, _stop)
-            signal.signal(signal.SIGINT, _stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._previous.append((number, signal.signal(number, _stop)))
         return self
 
     def __exit__(
@@ -88,12 +87,14 @@ class ProbeSession:
     ) -> bool:
         """Turn the way the block ended into findings, emit, and set the exit code."""
         # A second SIGTERM must not cut the envelope in half.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
         self._record_ending(error)
         envelope = self._envelope()
         emit(envelope, self._sinks)
         self.exit_code = self._exit_code(envelope)
+        for handled, handler in self._previous:
+            signal.signal(handled, handler)
         return True
 
     def _record_ending(self, error: BaseException | None) -> None:

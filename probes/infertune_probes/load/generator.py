@@ -26,6 +26,7 @@ ENDLESS_KEEP = 100_000
 STOP_DRAIN_SECONDS = 5.0
 _HEAD_START_SECONDS = 0.02
 _LONGEST_NAP_SECONDS = 0.2
+_TICK_SECONDS = 0.001
 _BURST = 32
 
 
@@ -37,9 +38,14 @@ class Brake:
     reason: str | None = None
 
     def pull(self, state: str, reason: str) -> None:
-        """Stop; the first reason stays."""
-        if self.reason is None:
+        """Stop; the first reason stays, but an interruption outranks a cap."""
+        if self.reason is None or (state == "interrupted" and not self.hurried):
             self.state, self.reason = state, reason
+
+    @property
+    def hurried(self) -> bool:
+        """Whether someone outside waits for our end."""
+        return self.state == "interrupted"
 
     @property
     def pulled(self) -> bool:
@@ -108,7 +114,8 @@ class Generator:
     async def _wait_until(self, instant: float) -> bool:
         """Sleep until the instant; return False as soon as the brake is pulled."""
         while (rest := instant - time.perf_counter()) > 0 and not self.brake.pulled:  # noqa: ASYNC110  # instants, no event
-            await asyncio.sleep(min(rest, _LONGEST_NAP_SECONDS))
+            # Never shorter than the loop's tick: that would spin, and a spinning client looks busy.
+            await asyncio.sleep(max(_TICK_SECONDS, min(rest, _LONGEST_NAP_SECONDS)))
         # A generator that runs late must still let answers in, or it would count its own
         # deafness as the server's latency.
         if self._dispatched % _BURST == 0:
@@ -140,9 +147,13 @@ class Generator:
 
     async def _drain(self) -> None:
         """Wait for what is under way; what does not end in time is cut off and counted failed."""
-        limit = STOP_DRAIN_SECONDS if self.brake.pulled else self.drain_seconds
-        if self._under_way:
-            await asyncio.wait(self._under_way, timeout=limit)
+        began = time.perf_counter()
+        while self._under_way:
+            limit = STOP_DRAIN_SECONDS if self.brake.hurried else self.drain_seconds
+            rest = began + limit - time.perf_counter()
+            if rest <= 0:
+                break
+            await asyncio.wait(self._under_way, timeout=min(rest, _LONGEST_NAP_SECONDS))
         leftovers = list(self._under_way)
         for task in leftovers:
             task.cancel()

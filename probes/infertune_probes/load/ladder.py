@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import math
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -24,7 +25,7 @@ from infertune_probes.load.gate import (
     wait_ready,
 )
 from infertune_probes.load.generator import Brake, Generator
-from infertune_probes.load.live import LiveWindow, narrate
+from infertune_probes.load.live import LiveWindow, as_line, narrate
 from infertune_probes.load.sender import Sender
 from infertune_probes.load.tally import LevelRun, level_section, skipped_level
 from infertune_probes.load.verdicts import findings_of, measurements_of
@@ -162,6 +163,8 @@ async def _narrated(options: Options, window: LiveWindow) -> AsyncIterator[None]
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            # The last, shorter window: without it the lines would not add up to the total.
+            write(as_line(window.roll(time.perf_counter())))
 
 
 def _open_live(path: str) -> TextIO:

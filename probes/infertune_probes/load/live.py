@@ -91,6 +91,11 @@ class LiveWindow:
         }
 
 
+def as_line(window: dict[str, object]) -> str:
+    """Return a window as one line of JSON."""
+    return json.dumps(window, separators=(",", ":"), allow_nan=False) + "\n"
+
+
 async def narrate(window: LiveWindow, seconds: float, write: Callable[[str], object]) -> None:
     """Write a line per window until cancelled."""
     due = time.perf_counter()
@@ -98,4 +103,4 @@ async def narrate(window: LiveWindow, seconds: float, write: Callable[[str], obj
         # Fixed due times: a slow writer must not stretch every later window.
         due += seconds
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        write(json.dumps(window.roll(time.perf_counter()), separators=(",", ":")) + "\n")
+        write(as_line(window.roll(time.perf_counter())))

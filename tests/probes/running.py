@@ -1,0 +1,68 @@
+"""Runs a probe as the operator would: a process, its exit code, its envelope."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infertune_probes.contract.load import Envelope, parse_envelope
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The stub server, by the address it printed."""
+
+    origin: str
+
+    def url(self, path: str, key: str) -> str:
+        return f"{self.origin}{path}?key={key}"
+
+    def seen(self, key: str) -> dict[str, int]:
+        with urllib.request.urlopen(self.url("/seen", key), timeout=5) as response:
+            answer: dict[str, int] = json.load(response)
+        return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """How a probe ended, and the envelope it wrote."""
+
+    exit_code: int
+    envelope: Envelope
+    stdout: str
+    stderr: str
+
+    @property
+    def codes(self) -> list[str]:
+        return [finding.code for finding in self.envelope.findings]
+
+
+def run_probe(
+    directory: Path, probe: str, *arguments: str, env: dict[str, str] | None = None
+) -> Ran:
+    """Run `python -m infertune_probes.<probe>` to its end and load what it wrote."""
+    output = directory / "envelope.json"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            f"infertune_probes.{probe}",
+            *arguments,
+            *("--output", str(output)),
+            *("--termination-log", str(directory / "termination")),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        env=env,
+        check=False,
+    )
+    assert output.exists(), done.stderr
+    return Ran(done.returncode, parse_envelope(output.read_bytes()), done.stdout, done.stderr)
