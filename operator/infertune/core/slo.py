@@ -102,9 +102,8 @@ def judge(blocks: Sequence[BlockSample], percentile: int, alpha: float = ALPHA) 
     s is never taken below sqrt(allowed (1 - allowed) / requests per block). Eight blocks without
     one slow request would give s = 0 and a certain Pass after any eight blocks, however small. The
     floor asks what a stream that just breaks the promise would do: even with independent requests
-    its blocks spread that much. For P95 a spotless stream then passes with 8 blocks of 200, needs
-    10 blocks of 20, and about 200 requests in the smallest blocks; over-dispersed streams have
-    s above the floor anyway.
+    its blocks spread that much. A spotless stream then needs 8 blocks of 50 or more for P95, and
+    230 to 260 requests in smaller blocks; for P99 8 blocks of 200, else 1,200 to 1,600 requests.
 
     Blocks without requests say nothing and are left out. A block that is not a number, or holds
     more slow requests than requests, makes the whole Inconclusive: the source is broken.
@@ -212,20 +211,20 @@ def judge_level(level: Level, slo: Slo) -> LevelJudgement:
 
     This is screening of a few hundred requests, not verification. Bounds: block means (ratio
     estimator) with Student's t from eight blocks on, with the spread floor of ``judge``; under
-    eight blocks normal bounds with a design effect of 4. Simulated with a take-all batching server
-    (tau0 8 ms, alpha 2 ms, cap 16, Poisson, P95, ten blocks, 150 runs each; the SLO set so that the
-    true fraction is exact), share of runs that Pass / Fail in percent:
+    eight blocks normal-like bounds with a design effect of 4. Simulated with a take-all batching
+    server (tau0 8 ms, alpha 2 ms, cap 16, Poisson; the SLO set so that the true fraction is exact;
+    100 runs each, blocks of 20 joined to ten), share of runs that Pass / Fail in percent:
 
         true      load 0.7                 load 0.9
         fraction  300    900    2,000      300    900    2,000 requests
-        1 %       92/1   94/0   99/0       98/1   95/1   91/1
-        3 %       61/7   59/0   64/0       89/3   79/5   71/5
-        5 %       37/16  25/14  21/11      73/7   66/9   55/8
-        7 %       24/25  8/35   5/49       61/13  43/18  31/18
-        10 %      16/43  2/71   0/90       41/23  23/33  10/41
-        20 %      0/89   0/100  0/100      13/63  0/85   0/97
+        1 %       90/1   94/0   99/0       98/0   95/1   92/1
+        3 %       60/9   50/1   61/0       85/4   79/5   71/3
+        5 %       38/20  22/16  18/13      68/9   59/9   54/7
+        7 %       22/29  7/40   6/55       59/18  37/19  28/19
+        10 %      16/46  1/77   0/92       38/33  19/35  8/47
+        20 %      0/91   0/100  0/100      8/68   0/89   0/96
 
-    The point estimate alone would pass 61 % instead of 25 % of streams at 5 % (900 requests, load
+    The point estimate alone would pass 61 % instead of 22 % of streams at 5 % (900 requests, load
     0.7). At load 0.9 short levels are weak: use 2,000 requests, or leave it to verification.
     """
     if level.state == "skipped" or level.sent == 0:
