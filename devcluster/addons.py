@@ -7,11 +7,14 @@ in `kubectl get pods`.
 
 from __future__ import annotations
 
-from pathlib import Path
 from string import Template
+from typing import TYPE_CHECKING
 
 from devcluster.console import run
 from devcluster.settings import DNS_PORT, METRICS_SERVER_PORT, PACKAGE_ROOT, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MANIFESTS = PACKAGE_ROOT / "manifests"
 
@@ -31,7 +34,13 @@ def render(settings: Settings, name: str, **more: str) -> str:
 
 def kubectl(settings: Settings, program: Path, *words: str, stdin: str | None = None) -> str:
     """Call kubectl as the cluster's administrator and return what it said."""
-    return run([program, f"--kubeconfig={settings.kubeconfig}", *words], stdin=stdin)
+    return run([program, *kubectl_flags(settings), *words], stdin=stdin)
+
+
+def kubectl_flags(settings: Settings) -> list[str]:
+    """Return the flags that keep kubectl to our cluster and its cache in the state folder."""
+    cache = settings.state / "kubectl-cache"
+    return [f"--kubeconfig={settings.kubeconfig}", f"--cache-dir={cache}"]
 
 
 def apply(settings: Settings, program: Path, manifest: str) -> None:

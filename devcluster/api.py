@@ -11,10 +11,12 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devcluster.settings import API_PORT, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TIMEOUT_SECONDS = 3.0
 

@@ -10,19 +10,28 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster.buildah import buildah, policy_flags
 from devcluster.console import run, run_logged, step
 from devcluster.errors import CommandError
 from devcluster.packages import ensure_packages, tool
-from devcluster.settings import Settings
+
+if TYPE_CHECKING:
+    from devcluster.settings import Settings
 
 BASE_IMAGE = "localhost/infertune-base:bookworm"
 SUITE = "bookworm"
 INCLUDED = ("python3", "python3-venv", "python3-pip", "ca-certificates")
 DEFAULT_MIRROR = "http://deb.debian.org/debian"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
-DROPPED = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale")
+DROPPED = (
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/locale",
+)
 
 
 def base_key() -> str:
@@ -65,11 +74,9 @@ def ensure_base(settings: Settings) -> str:
     shutil.rmtree(root, ignore_errors=True)
     with step("making the base image by debootstrap"):
         keyring = [f"--keyring={KEYRING}"] if KEYRING.exists() else []
-        run_logged(
-            [tool(settings, "debootstrap"), "--variant=minbase", *keyring]
-            + [f"--include={','.join(INCLUDED)}", SUITE, str(root), mirror()],
-            settings.cache / "logs" / "debootstrap.log",
-        )
+        flags = ["--variant=minbase", *keyring, f"--include={','.join(INCLUDED)}"]
+        log = settings.cache / "logs" / "debootstrap.log"
+        run_logged([tool(settings, "debootstrap"), *flags, SUITE, str(root), mirror()], log)
         for name in DROPPED:
             shutil.rmtree(root / name, ignore_errors=True)
         _commit(settings, root)

@@ -11,13 +11,17 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster.console import run, run_logged
 from devcluster.errors import CommandError
 from devcluster.packages import tool
-from devcluster.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from devcluster.settings import Settings
 
 POLICY = '{"default": [{"type": "insecureAcceptAnything"}]}\n'
 REGISTRIES = 'unqualified-search-registries = []\nshort-name-mode = "disabled"\n'

@@ -10,13 +10,16 @@ import argparse
 import dataclasses
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster import api, components, lifecycle
 from devcluster.console import last_lines, say
 from devcluster.errors import DevclusterError, RefusedError
 from devcluster.settings import Settings, from_environment, saved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 COMMANDS = {
     "up": "start or repair the node and wait until it is Ready",
@@ -79,7 +82,7 @@ def _kubeconfig(settings: Settings) -> int:
 
 
 def _prepare(settings: Settings) -> int:
-    from devcluster import base_image  # noqa: PLC0415 - only this command needs it
+    from devcluster import base_image
 
     lifecycle.prepare(settings)
     base_image.ensure_base(settings)

@@ -8,10 +8,9 @@ is named together with the end of its log.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster import api, processes
 from devcluster.console import last_lines
@@ -19,6 +18,11 @@ from devcluster.errors import DevclusterError
 from devcluster.packages import search_path, tool
 from devcluster.settings import API_PORT, ETCD_PORT, METRICS_SERVER_PORT, Settings
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+ADDON_WAVE = 3  # needs the objects that are applied after the control plane is ready
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
 NAMES = (
@@ -183,7 +187,7 @@ def _proxy(settings: Settings, programs: Mapping[str, Path]) -> Component:
 def _dns(settings: Settings, programs: Mapping[str, Path]) -> Component:
     argv = (str(programs["coredns"]), "-conf", f"{settings.conf}/Corefile")
     ready = partial(api.answers, f"http://{settings.gateway}:10055/ready")
-    return Component("coredns", 3, argv, ready)
+    return Component("coredns", ADDON_WAVE, argv, ready)
 
 
 def _metrics_server(settings: Settings, programs: Mapping[str, Path]) -> Component:
@@ -202,7 +206,7 @@ def _metrics_server(settings: Settings, programs: Mapping[str, Path]) -> Compone
     )
     # Its own readiness waits for the first metrics; alive is enough to go on.
     ready = _healthy(f"https://{settings.gateway}:{METRICS_SERVER_PORT}", "/livez")
-    return Component("metrics-server", 3, argv, ready)
+    return Component("metrics-server", ADDON_WAVE, argv, ready)
 
 
 def _healthy(base: str, path: str = "/healthz") -> Callable[[], bool]:
@@ -245,10 +249,12 @@ def wait_ready(settings: Settings, component: Component) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while not component.ready():
         if processes.find(settings.state / "pids", component.name) is None:
-            raise DevclusterError(f"{component.name} ended; end of {log}:\n{last_lines(log)}")
+            msg = f"{component.name} ended; end of {log}:\n{last_lines(log)}"
+            raise DevclusterError(msg)
         if time.monotonic() > deadline:
-            raise DevclusterError(
+            msg = (
                 f"{component.name} was not ready in {READY_SECONDS:.0f} s; "
                 f"end of {log}:\n{last_lines(log)}"
             )
+            raise DevclusterError(msg)
         time.sleep(POLL_SECONDS)

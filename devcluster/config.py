@@ -12,8 +12,7 @@ import json
 from typing import Any
 
 from devcluster import packages
-from devcluster.settings import DNS_PORT, Settings
-from devcluster.settings import API_PORT
+from devcluster.settings import API_PORT, DNS_PORT, Settings
 
 PAUSE_IMAGE = "localhost/infertune-pause:1"
 FIRST_POD_OFFSET = 16  # the addresses below are the gateway's and further nodes'
@@ -167,7 +166,7 @@ def corefile(settings: Settings) -> str:
 
     Nothing is forwarded: a pod's look-up of an outside name never leaves the machine.
     """
-    return f"""cluster.local in-addr.arpa:{DNS_PORT} {{
+    return f"""cluster.local:{DNS_PORT} in-addr.arpa:{DNS_PORT} {{
     bind {settings.gateway}
     errors
     health {settings.gateway}:10054

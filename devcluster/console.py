@@ -14,10 +14,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster.errors import CommandError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 HEARTBEAT_SECONDS = 15.0
 SHOWN_LINES = 15
@@ -112,12 +115,15 @@ def run(
             check=False,
         )
     except FileNotFoundError as error:
-        raise CommandError(f"{words[0]} is not on this machine") from error
+        msg = f"{words[0]} is not on this machine"
+        raise CommandError(msg) from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"{words[0]} took longer than {timeout_seconds:.0f} s") from error
+        msg = f"{words[0]} took longer than {timeout_seconds:.0f} s"
+        raise CommandError(msg) from error
     if done.returncode != 0:
         said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-SHOWN_LINES:])
-        raise CommandError(f"{' '.join(words[:8])} ended with {done.returncode}: {said}")
+        msg = f"{' '.join(words[:8])} ended with {done.returncode}: {said}"
+        raise CommandError(msg)
     return done.stdout
 
 
@@ -139,6 +145,5 @@ def run_logged(argv: Sequence[str | Path], log: Path, env: Mapping[str, str] | N
             check=False,
         )
     if done.returncode != 0:
-        raise CommandError(
-            f"{' '.join(words[:4])} ended with {done.returncode}; end of {log}:\n{last_lines(log)}"
-        )
+        msg = f"{words[0]} ended with {done.returncode}; end of {log}:\n{last_lines(log)}"
+        raise CommandError(msg)

@@ -11,9 +11,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 SKIPPED = frozenset({".git", ".venv", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"})
 
@@ -39,7 +42,7 @@ def stages(text: str) -> list[Stage]:
         instruction = words[0].upper()
         if instruction == "FROM":
             plain = [word for word in words[1:] if not word.startswith("--")]
-            name = plain[2] if len(plain) > 2 else str(len(found) - 1)
+            name = next(iter(plain[2:]), str(len(found) - 1))
             found.append(Stage(name, needs={plain[0]}))
         elif instruction in ("COPY", "ADD"):
             _read_copy(found[-1], words[1:])
@@ -63,7 +66,8 @@ def _read_copy(stage: Stage, words: Sequence[str]) -> None:
 
 def _read_mounts(stage: Stage, line: str) -> None:
     for mount in re.findall(r"--mount=(\S+)", line):
-        fields = dict(part.partition("=")[::2] for part in mount.split(","))
+        parts = [part.partition("=") for part in mount.split(",")]
+        fields = {name: value for name, _, value in parts}
         if "from" in fields:
             stage.needs.add(fields["from"])
         elif fields.get("type", "bind") == "bind":
@@ -103,6 +107,8 @@ def content_key(text: str, target: str, context: Path, arguments: Mapping[str, s
             for path in _files(context, source):
                 if path not in seen:
                     seen.add(path)
-                    digest.update(f"\0{path.relative_to(context)}\0{path.stat().st_mode}\0".encode())
+                    digest.update(
+                        f"\0{path.relative_to(context)}\0{path.stat().st_mode}\0".encode()
+                    )
                     digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

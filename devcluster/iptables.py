@@ -10,14 +10,28 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from typing import TYPE_CHECKING
 
 from devcluster.console import run
 from devcluster.errors import CommandError, RefusedError
 from devcluster.packages import search_path, tools
-from devcluster.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from devcluster.settings import Settings
 
 PREFIXES = ("KUBE-", "CNI-")
 FAMILIES = ("iptables", "ip6tables")
+
+
+def _is_jump(words: Sequence[str]) -> bool:
+    """Whether a saved rule stands in a chain that is not ours and names one that is."""
+    return (
+        words[:1] == ["-A"]
+        and not words[1].startswith(PREFIXES)
+        and any(word.startswith(PREFIXES) for word in words[2:])
+    )
 
 
 def removal(saved: str) -> str:
@@ -32,9 +46,8 @@ def removal(saved: str) -> str:
             current = line
         elif line.startswith(":") and words[0][1:].startswith(PREFIXES):
             chains.setdefault(current, []).append(words[0][1:])
-        elif line.startswith("-A ") and not words[1].startswith(PREFIXES):
-            if any(word.startswith(PREFIXES) for word in words[2:]):
-                jumps.setdefault(current, []).append("-D" + line[2:])
+        elif _is_jump(words):
+            jumps.setdefault(current, []).append("-D" + line[2:])
     for table in dict.fromkeys((*chains, *jumps)):
         names = chains.get(table, [])
         script += [table, *(f":{name} - [0:0]" for name in names)]
@@ -81,12 +94,12 @@ def remove_chains(settings: Settings) -> None:
 
 
 def remove_empty_tables(settings: Settings, before: dict[str, str]) -> None:
-    """Remove the built-in chains that did not exist before and hold no rule now."""
-    for family in FAMILIES:
-        program = _path(settings, family)
+    """Remove the tables that did not exist before and hold no rule now."""
+    nft = _path(settings, "nft")
+    for family, name in zip(FAMILIES, ("ip", "ip6"), strict=True):
         rules = saved_rules(settings, family)
-        if before.get(family) or not program or "\n-A " in rules:
+        if nft is None or before.get(family) or "\n-A " in rules:
             continue
         for table in [line[1:] for line in rules.splitlines() if line.startswith("*")]:
             with contextlib.suppress(CommandError):
-                run([program, "-t", table, "-X"])
+                run([nft, "delete", "table", name, table])

@@ -12,10 +12,13 @@ import contextlib
 import json
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster.console import run, say
 from devcluster.errors import CommandError, DevclusterError
-from devcluster.settings import Settings
+
+if TYPE_CHECKING:
+    from devcluster.settings import Settings
 
 SYSCTLS = (
     "net.ipv4.ip_forward",
@@ -44,6 +47,7 @@ PATHS = (
     "/run/libpod",
     "/run/crio",
     "/run/lock/netavark.lock",
+    "/run/mount",
     "/run/netns",
     "/run/runc",
     "/run/xtables.lock",
@@ -55,7 +59,6 @@ PATHS = (
     "/var/log/containers",
     "/var/log/pods",
     "/var/lib/cache/containers",
-    "/var/tmp/buildah-cache-0",
 )
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -72,19 +75,18 @@ def read_sysctl(name: str) -> str | None:
 
 
 def write_sysctl(name: str, value: str) -> None:
-    """Change a kernel setting and say so; nothing happens when it has the value.
+    """Change a kernel setting; nothing happens when it has the value.
 
     Raises:
         DevclusterError: The kernel does not let us.
     """
-    before = read_sysctl(name)
-    if before == value:
+    if read_sysctl(name) == value:
         return
     try:
         _sysctl_path(name).write_text(value)
     except OSError as error:
-        raise DevclusterError(f"cannot set {name}={value}: {error}") from error
-    say(f"changed {name}: {before} -> {value} (undone by down)")
+        msg = f"cannot set {name}={value}: {error}"
+        raise DevclusterError(msg) from error
 
 
 def open_ledger(settings: Settings, rules: dict[str, str]) -> None:
@@ -110,6 +112,15 @@ def open_ledger(settings: Settings, rules: dict[str, str]) -> None:
 
 def _container_cgroups() -> set[str]:
     return {str(path) for name in ("k8s.io", "*/k8s.io") for path in CGROUP_ROOT.glob(name)}
+
+
+def print_changes(settings: Settings) -> None:
+    """Say which kernel settings differ now from what the ledger holds."""
+    record = json.loads((settings.state / "ledger.json").read_text())
+    for name, before in record["sysctls"].items():
+        now = read_sysctl(name)
+        if now != before:
+            say(f"changed {name}: {before} -> {now} (undone by down)")
 
 
 def rules_before(settings: Settings) -> dict[str, str]:

@@ -10,17 +10,31 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from devcluster import addons, api, components, config, images, iptables, ledger, network, oci, processes
+from devcluster import (
+    addons,
+    api,
+    components,
+    config,
+    images,
+    iptables,
+    ledger,
+    network,
+    oci,
+    processes,
+)
 from devcluster.binaries import architecture, ensure_binaries
 from devcluster.console import run, say, step
 from devcluster.errors import DevclusterError, RefusedError
 from devcluster.packages import ensure_packages
 from devcluster.pki import ensure_pki
 from devcluster.settings import Settings, saved
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 BRIDGE_FILTER = "net.bridge.bridge-nf-call-iptables"
 NEEDED = ("ip", "openssl", "umount")
@@ -39,7 +53,8 @@ def refuse_unfit_machine() -> None:
     for name in NEEDED:
         if not shutil.which(name):
             package = {"ip": "iproute2", "umount": "mount"}.get(name, name)
-            raise RefusedError(f"the program {name} is missing; apt-get install {package}")
+            msg = f"the program {name} is missing; apt-get install {package}"
+            raise RefusedError(msg)
 
 
 def prepare(settings: Settings) -> dict[str, Path]:
@@ -79,6 +94,7 @@ def up(settings: Settings) -> Settings:
     config.write_all(settings)
     table = components.table(settings, programs)
     names = _start(settings, table, programs)
+    ledger.print_changes(settings)
     say(f"started {', '.join(names) or 'nothing'}")
     say(
         f"node Ready in {time.monotonic() - node_started:.1f} s "
@@ -126,9 +142,13 @@ def _start(
     base = [one for one in table if one.wave == 0]
     names = components.start_missing(settings, base)
     _load_pause(settings, programs["pause"])
-    names += components.start_missing(settings, [one for one in table if one.wave in (1, 2)])
+    names += components.start_missing(
+        settings, [one for one in table if 0 < one.wave < components.ADDON_WAVE]
+    )
     addons.apply(settings, programs["kubectl"], addons.render(settings, "addons.yaml"))
-    return names + components.start_missing(settings, [one for one in table if one.wave == 3])
+    return names + components.start_missing(
+        settings, [one for one in table if one.wave == components.ADDON_WAVE]
+    )
 
 
 def _load_pause(settings: Settings, program: Path) -> None:

@@ -10,14 +10,17 @@ have no way to the outside at all, so images are built on the host's network.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Network, ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devcluster.console import run
 from devcluster.errors import CommandError, RefusedError
-from devcluster.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from devcluster.settings import Settings
 
 FENCE = "4244"
 FENCE_METRIC = "4244"
@@ -76,7 +79,8 @@ def refuse_overlap(settings: Settings) -> None:
     for variable, wanted in ranges.items():
         user = overlap(wanted, routes, resolvers, settings.bridge)
         if user:
-            raise RefusedError(f"{wanted} overlaps {user}; set {variable} to a range that is free")
+            msg = f"{wanted} overlaps {user}; set {variable} to a range that is free"
+            raise RefusedError(msg)
     if settings.pod_range.overlaps(settings.service_range):
         raise RefusedError("the pod range and the service range overlap; set one of them apart")
 
@@ -143,7 +147,8 @@ def check_fences(settings: Settings) -> None:
     for address in addresses:
         way = run(["ip", "route", "get", str(address)])
         if f"dev {settings.bridge}" not in way:
-            raise CommandError(f"packets to {address} would not stay on this machine: {way}")
+            msg = f"packets to {address} would not stay on this machine: {way}"
+            raise CommandError(msg)
 
 
 def remove_bridge(settings: Settings) -> None:

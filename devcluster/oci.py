@@ -10,7 +10,10 @@ import hashlib
 import io
 import json
 import tarfile
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def _entry(archive: tarfile.TarFile, name: str, body: bytes, mode: int = 0o644) -> None:

@@ -11,17 +11,22 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster.console import run, step
 from devcluster.errors import CommandError, RefusedError
-from devcluster.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from devcluster.settings import Settings
 
 PACKAGES = (
     "containerd",
     "runc",
     "containernetworking-plugins",
     "iptables",
+    "nftables",
     "conntrack",
     "buildah",
     "debootstrap",
@@ -102,13 +107,24 @@ def ensure_packages(settings: Settings) -> None:
         shutil.rmtree(debs, ignore_errors=True)
         debs.mkdir(parents=True)
         run([*_apt(settings), "download", *names], cwd=debs, timeout_seconds=900)
-        shutil.rmtree(settings.root, ignore_errors=True)
-        settings.root.mkdir(parents=True)
-        for deb in sorted(debs.glob("*.deb")):
-            run(["dpkg", "-x", deb, settings.root])
+        _unpack(debs, settings.root)
         _write_wrappers(settings)
         stamp.write_text(_stamp_text())
     shutil.rmtree(debs, ignore_errors=True)
+
+
+def _unpack(debs: Path, root: Path) -> None:
+    """Unpack beside the old folder and swap, because a running node may use the old one."""
+    fresh, old = root.with_name("root.new"), root.with_name("root.old")
+    for folder in (fresh, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for deb in sorted(debs.glob("*.deb")):
+        run(["dpkg", "-x", deb, fresh])
+    if root.exists():
+        root.rename(old)
+    fresh.rename(root)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def library_path(settings: Settings) -> str:
@@ -134,8 +150,7 @@ def _wrapper(settings: Settings, target: Path, extra: str = "", argument: str = 
 
 def _write_wrappers(settings: Settings) -> None:
     folder = tools(settings)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     found = [
         program
         for part in ("usr/bin", "usr/sbin", "sbin", "bin")
@@ -160,9 +175,10 @@ def _write_wrappers(settings: Settings) -> None:
     )
     texts["buildah"] = _buildah_wrapper(settings)
     for name, text in texts.items():
-        path = folder / name
-        path.write_text(text)
-        path.chmod(0o755)
+        partial = folder / f".{name}"
+        partial.write_text(text)
+        partial.chmod(0o755)
+        partial.rename(folder / name)
 
 
 def _buildah_wrapper(settings: Settings) -> str:
@@ -181,7 +197,7 @@ def _buildah_wrapper(settings: Settings) -> str:
     return (
         "#!/bin/sh\n"
         "exec unshare --mount --propagation slave sh -c "
-        f"'mount --bind \"{cache}\" /etc/ld.so.cache && exec \"{program}\" \"$@\"' "
+        f'\'mount --bind "{cache}" /etc/ld.so.cache && exec "{program}" "$@"\' '
         'buildah "$@"\n'
     )
 
@@ -202,5 +218,6 @@ def tool(settings: Settings, name: str) -> str:
         return str(path)
     found = shutil.which(name)
     if not found:
-        raise CommandError(f"{name} is neither in {tools(settings)} nor on this machine")
+        msg = f"{name} is neither in {tools(settings)} nor on this machine"
+        raise CommandError(msg)
     return found

@@ -9,10 +9,14 @@ Debian machine has instead of depending on a library.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster.console import run
-from devcluster.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from devcluster.settings import Settings
 
 DAYS = "365"
 
@@ -61,8 +65,14 @@ def _sign(folder: Path, leaf: Leaf) -> None:
     if leaf.names:
         lines.append(f"subjectAltName={leaf.names}")
     extensions.write_text("\n".join(lines) + "\n")
-    authority = ["-CA", folder / "ca.crt", "-CAkey", folder / "ca.key", "-CAcreateserial"]
-    output = ["-extfile", extensions, "-out", folder / f"{leaf.name}.crt"]
+    authority: list[str | Path] = [
+        "-CA",
+        folder / "ca.crt",
+        "-CAkey",
+        folder / "ca.key",
+        "-CAcreateserial",
+    ]
+    output: list[str | Path] = ["-extfile", extensions, "-out", folder / f"{leaf.name}.crt"]
     run(["openssl", "x509", "-req", "-in", request, "-days", DAYS, *authority, *output])
     request.unlink()
     extensions.unlink()
@@ -76,10 +86,9 @@ def ensure_pki(settings: Settings) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     _key(folder / "ca.key")
-    run(
-        ["openssl", "req", "-x509", "-new", "-key", folder / "ca.key", "-days", DAYS]
-        + ["-subj", "/CN=devcluster-ca", "-out", folder / "ca.crt"]
-    )
+    authority: list[str | Path] = ["-days", DAYS, "-subj", "/CN=devcluster-ca"]
+    authority += ["-key", folder / "ca.key", "-out", folder / "ca.crt"]
+    run(["openssl", "req", "-x509", "-new", *authority])
     for leaf in leaves(settings):
         _sign(folder, leaf)
     _key(folder / "service-account.key")

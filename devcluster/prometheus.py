@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from devcluster.addons import MANIFESTS, render
+from devcluster.addons import MANIFESTS, kubectl_flags, render
 from devcluster.binaries import ensure_binaries
 from devcluster.console import run, step
 from devcluster.images import build_image, load_image, load_image_foreign
 from devcluster.packages import ensure_packages
 from devcluster.settings import PACKAGE_ROOT, Settings, current
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 TAG = "localhost/infertune-prometheus:2.42"
 URL_IN_CLUSTER = "http://prometheus.monitoring:9090"
@@ -71,7 +74,7 @@ def install_prometheus(
     elif kubectl_words is None:
         load_image(TAG, settings)
     program = ensure_binaries(settings)["kubectl"]
-    kubectl = kubectl_words or [program, f"--kubeconfig={settings.kubeconfig}"]
+    kubectl = kubectl_words or [program, *kubectl_flags(settings)]
     with step("installing Prometheus"):
         flags = ["--server-side", "--force-conflicts", "--field-manager=devcluster", "-f", "-"]
         run([*kubectl, "apply", *flags], stdin=manifest(settings))

@@ -11,12 +11,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from devcluster.errors import RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
 PACKAGE_ROOT = Path(__file__).resolve().parent
@@ -25,6 +28,8 @@ ETCD_PORT = 23790
 DNS_PORT = 10053
 METRICS_SERVER_PORT = 10443
 NODE_PREFIX_LENGTH = 24
+DEFAULT_PODS = IPv4Network("10.244.0.0/16")
+DEFAULT_SERVICES = IPv4Network("10.0.0.0/24")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,8 @@ class Settings:
     cache: Path
     state: Path
     bin_dir: Path | None = None
-    pod_range: IPv4Network = IPv4Network("10.244.0.0/16")
-    service_range: IPv4Network = IPv4Network("10.0.0.0/24")
+    pod_range: IPv4Network = DEFAULT_PODS
+    service_range: IPv4Network = DEFAULT_SERVICES
     node_name: str = "infertune-node"
     bridge: str = "infertune0"
     cfs_period: str = "10ms"
@@ -118,9 +123,11 @@ def _network(name: str, text: str, largest_prefix: int) -> IPv4Network:
     try:
         network = IPv4Network(text)
     except ValueError as error:
-        raise RefusedError(f"{name}: {error}; write it like 10.244.0.0/16") from error
+        msg = f"{name}: {error}; write it like 10.244.0.0/16"
+        raise RefusedError(msg) from error
     if network.prefixlen > largest_prefix:
-        raise RefusedError(f"{name}: {text} is too small; use a /{largest_prefix} or larger")
+        msg = f"{name}: {text} is too small; use a /{largest_prefix} or larger"
+        raise RefusedError(msg)
     return network
 
 
