@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
+from infertune.adapters.kube.paths import PLURALS
+from infertune.core.snapshot import Installation
+from infertune.runtime.settings import settings_from
 from tests.contract.paths import CHART
 from tests.contract.scratch_api import find_kubeconfig
 
@@ -26,16 +29,13 @@ RIGHTS = {
     ("apps", "replicasets"): {"list"},
     ("autoscaling", "horizontalpodautoscalers"): {"get", "list", "watch", "patch"},
     ("batch", "jobs"): {"create", "get", "list", "watch", "delete"},
-    ("", "pods"): {"get", "list", "watch"},
+    ("", "pods"): {"list", "watch"},
     ("", "pods/log"): {"get"},
-    ("", "configmaps"): {"get", "create", "patch", "delete"},
+    ("", "configmaps"): {"get", "create", "delete"},
     ("", "services"): {"list"},
     ("policy", "poddisruptionbudgets"): {"list"},
-    ("", "events"): {"create"},
-}
-CLUSTER_RIGHTS = {
-    ("", "namespaces"): {"list", "watch"},
-    ("apiextensions.k8s.io", "customresourcedefinitions"): {"list", "watch"},
+    ("monitoring.coreos.com", "podmonitors"): {"list"},
+    ("", "events"): {"create", "list"},
 }
 
 
@@ -90,20 +90,25 @@ def test_the_operator_has_the_rights_it_uses_and_no_others(helm: Path) -> None:
     roles = {
         role["metadata"]["name"]: rights(role) for role in of_kind(render(helm), "ClusterRole")
     }
-    assert roles == {"infertune": RIGHTS, "infertune-cluster": CLUSTER_RIGHTS}
+    assert roles == {"infertune": RIGHTS}
+
+
+def test_the_rights_name_every_kind_that_the_adapter_touches_and_no_other() -> None:
+    """`PLURALS` holds every kind that a request can name; a sub-resource goes with its kind."""
+    touched = {(version.rpartition("/")[0], plural) for (version, _), plural in PLURALS.items()}
+    assert {(group, name.partition("/")[0]) for group, name in RIGHTS} == touched
 
 
 def test_no_namespace_named_means_all_of_them(helm: Path) -> None:
     documents = render(helm)
     bound = {b["metadata"]["name"] for b in of_kind(documents, "ClusterRoleBinding")}
-    assert bound == {"infertune", "infertune-cluster"}
+    assert bound == {"infertune"}
     assert of_kind(documents, "RoleBinding") == []
 
 
 def test_named_namespaces_get_a_binding_each_and_nothing_else_does(helm: Path) -> None:
     documents = render(helm, watchNamespaces=["serving", "staging"])
-    bound = {b["metadata"]["name"] for b in of_kind(documents, "ClusterRoleBinding")}
-    assert bound == {"infertune-cluster"}
+    assert of_kind(documents, "ClusterRoleBinding") == []
     spaces = [b["metadata"]["namespace"] for b in of_kind(documents, "RoleBinding")]
     assert spaces == ["serving", "staging"]
     (deployment,) = of_kind(documents, "Deployment")
@@ -139,6 +144,21 @@ def test_a_digest_wins_over_a_tag(helm: Path) -> None:
     documents = render(helm, probeImage={"repository": "registry.example/p", "digest": digest})
     (deployment,) = of_kind(documents, "Deployment")
     assert environment(deployment)["INFERTUNE_PROBE_IMAGE"] == f"registry.example/p@{digest}"
+
+
+def test_the_chart_tells_the_operator_all_it_has_to_know(helm: Path) -> None:
+    (deployment,) = of_kind(
+        render(helm, gpuProbeImage={"repository": "gpu", "tag": "1"}), "Deployment"
+    )
+    settings = settings_from(environment(deployment))
+    assert settings.installation == Installation(
+        probe_image="infertune/probes:0.1.0",
+        gpu_probe_image="gpu:1",
+        trial_priority_class="infertune-trial",
+    )
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert ports == {"health": settings.health_port, "metrics": settings.metrics_port}
 
 
 def test_trials_never_push_a_pod_off_its_node(helm: Path) -> None:
