@@ -64,7 +64,6 @@ class Dialect:
     """
 
     rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
-    field_rules: Mapping[str, tuple[Rule, ...]] = field(default_factory=dict)
     sets: frozenset[str] = frozenset()
     map_keys: Mapping[str, str] = field(default_factory=dict)
     keep_defaults: bool = True
@@ -103,10 +102,9 @@ class _Conversion:
         expand = by_type.get(result.get("type", ""))
         if expand:
             result |= expand(flat, path, name)
-        rules = (*self.dialect.rules.get(model, ()), *self.dialect.field_rules.get(name, ()))
+        rules = self.dialect.rules.get(model, ())
         if rules:
-            validations = result.get("x-kubernetes-validations", [])
-            result["x-kubernetes-validations"] = [*validations, *(r.document() for r in rules)]
+            result["x-kubernetes-validations"] = [rule.document() for rule in rules]
         return result
 
     def _flatten(self, source: Schema, path: str) -> tuple[Schema, str]:
