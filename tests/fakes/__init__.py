@@ -1,0 +1,1 @@
+"""Stand-ins for the world: a cluster with controllers, live traffic, a hand-moved clock."""

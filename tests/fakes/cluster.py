@@ -1,0 +1,222 @@
+"""A cluster in memory that keeps the promises of the ``Cluster`` port.
+
+Role: what ``KubeCluster`` is over an API server, this is over ``ObjectStore``; both pass the same
+conformance suite. Failures are injected by call: ``fail("apply_fields", Unavailable("down"))``.
+Trade-off: the pure parts of the real adapter are used here as well, so that a Job reads the same.
+"""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from infertune.adapters.kube import jobs as job_reading
+from infertune.adapters.kube import targets
+from infertune.adapters.kube.writes import refuse_foreign, refuse_other_object
+from infertune.api.v1alpha1 import KIND
+from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID
+from infertune.core.ownership import FIELD_MANAGER
+from infertune.core.plan import ApplyFields, DeleteObject, Event
+from infertune.core.preconditions import AlreadyDone, Violated, check
+from infertune.core.snapshot import (
+    JobView,
+    Key,
+    ProbeFailure,
+    RawObject,
+    Selector,
+    TargetView,
+)
+from infertune.ports import AlreadyExists, ClusterError, Conflict, FieldTaken, Gone
+from tests.fakes.clock import FakeClock
+from tests.fakes.store import ObjectStore
+
+if TYPE_CHECKING:
+    from infertune_probes.contract.load import Envelope
+
+WRITES = frozenset(
+    {"record_status", "set_finalizer", "create_object", "delete_object", "apply_fields"}
+)
+Hook = Callable[[str], None]
+
+
+class FakeCluster:
+    """The ``Cluster`` port over an ``ObjectStore``.
+
+    ``before`` and ``after`` are called with the method's name around every call that writes: a
+    test raises from them to end the operator at that point.
+    """
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.store = ObjectStore(clock)
+        self.calls: list[str] = []
+        self.events: list[tuple[Key, Event]] = []
+        self.results: dict[str, Envelope | ProbeFailure] = {}
+        self.before: Hook = lambda _: None
+        self.after: Hook = lambda _: None
+        self._failures: dict[str, deque[ClusterError]] = defaultdict(deque)
+
+    def fail(self, method: str, error: ClusterError, times: int = 1) -> None:
+        """Let the next calls of a method fail, before they do anything."""
+        self._failures[method].extend([error] * times)
+
+    @property
+    def writes(self) -> list[str]:
+        """The names of the calls that wrote, in order."""
+        return [call for call in self.calls if call in WRITES]
+
+    def fetch_tuning(self, key: Key) -> RawObject | None:
+        self._called("fetch_tuning")
+        return self.store.find(KIND, key.namespace, key.name)
+
+    def list_tunings(self) -> Mapping[Key, str]:
+        self._called("list_tunings")
+        return {
+            Key(raw["metadata"]["namespace"], raw["metadata"]["name"]): raw["metadata"][
+                "resourceVersion"
+            ]
+            for raw in self.store.all(KIND)
+        }
+
+    def record_status(
+        self, key: Key, status: Mapping[str, Any], resource_version: str
+    ) -> RawObject:
+        self._called("record_status")
+        raw = self.store.read(KIND, key.namespace, key.name)
+        raw["metadata"]["resourceVersion"] = resource_version
+        raw["status"] = dict(status)
+        stored = self.store.replace(raw, status_only=True)
+        self.after("record_status")
+        return stored
+
+    def set_finalizer(self, key: Key, resource_version: str, *, present: bool) -> str:
+        self._called("set_finalizer")
+        raw = self.store.read(KIND, key.namespace, key.name)
+        finalizers = list(raw["metadata"].get("finalizers") or ())
+        if (FINALIZER in finalizers) == present:
+            return str(raw["metadata"]["resourceVersion"])
+        raw["metadata"]["resourceVersion"] = resource_version
+        others = [name for name in finalizers if name != FINALIZER]
+        raw["metadata"]["finalizers"] = [*others, FINALIZER] if present else others
+        try:
+            stored = self.store.replace(raw)
+        except Gone:
+            # The last finalizer of a tuning that is going: it went.
+            stored = raw
+        self.after("set_finalizer")
+        return str(stored["metadata"]["resourceVersion"])
+
+    def post_event(self, key: Key, uid: str, event: Event) -> None:
+        self.calls.append("post_event")
+        self.events.append((key, event))
+
+    def fetch_target(self, namespace: str, kind: str, name: str) -> TargetView | None:
+        self._called("fetch_target")
+        workload = self.store.find(kind, namespace, name)
+        if workload is None:
+            return None
+        wanted = workload["spec"]["selector"].get("matchLabels", {})
+        sets = targets.owned_by(
+            self.store.all("ReplicaSet", namespace), frozenset({workload["metadata"]["uid"]})
+        )
+        owners = frozenset(raw["metadata"]["uid"] for raw in sets)
+        if kind == "StatefulSet":
+            owners = frozenset({workload["metadata"]["uid"]})
+        pods = [pod for pod in self.store.all("Pod", namespace) if _has_labels(pod, wanted)]
+        return TargetView(
+            raw=workload,
+            pods=targets.live_pods(targets.owned_by(pods, owners)),
+            revision=targets.current_revision(workload, sets),
+        )
+
+    def fetch_autoscaler(self, namespace: str, kind: str, name: str) -> RawObject | None:
+        self._called("fetch_autoscaler")
+        for raw in self.store.all("HorizontalPodAutoscaler", namespace):
+            reference = raw["spec"]["scaleTargetRef"]
+            if (reference.get("kind"), reference.get("name")) == (kind, name):
+                return raw
+        return None
+
+    def list_jobs(self, namespace: str, tuning_uid: str) -> tuple[JobView, ...]:
+        self._called("list_jobs")
+        chosen = {LABEL_TUNING_UID: tuning_uid}
+        pods = [pod for pod in self.store.all("Pod", namespace) if _has_labels(pod, chosen)]
+        views: list[JobView] = []
+        for job in self.store.all("Job", namespace):
+            role = job_reading.role_of(job)
+            if role is None or not _has_labels(job, chosen) or _is_going(job):
+                continue
+            pod = job_reading.newest_pod(job, pods)
+            created_failure = self._never_created(job) if pod is None else None
+            finished = role != "server" and job_reading.pod_finished(pod)
+            result = self.results.get(pod["metadata"]["uid"]) if pod and finished else None
+            views.append(job_reading.job_view(job, role, pod, created_failure, result))
+        return tuple(views)
+
+    def list_selectors(self, namespace: str) -> tuple[Selector, ...]:
+        self._called("list_selectors")
+        services = [targets.service_selector(raw) for raw in self.store.all("Service", namespace)]
+        budgets = [
+            targets.rule_selector("PodDisruptionBudget", raw)
+            for raw in self.store.all("PodDisruptionBudget", namespace)
+        ]
+        return tuple(found for found in (*services, *budgets) if found is not None)
+
+    def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
+        self._called("fetch_config_map")
+        raw = self.store.find("ConfigMap", namespace, name)
+        return None if raw is None else dict(raw.get("data") or {})
+
+    def create_object(self, manifest: RawObject) -> None:
+        self._called("create_object")
+        try:
+            self.store.add(manifest, FIELD_MANAGER)
+        except AlreadyExists:
+            metadata = manifest["metadata"]
+            where = (manifest["kind"], metadata["namespace"], metadata["name"])
+            refuse_foreign(self.store.read(*where), manifest)
+        self.after("create_object")
+
+    def delete_object(self, effect: DeleteObject) -> None:
+        self._called("delete_object")
+        try:
+            self.store.delete(effect.kind, effect.namespace, effect.name, effect.uid)
+            self.store.collect_garbage()
+        except (Gone, Conflict):
+            pass
+        self.after("delete_object")
+
+    def apply_fields(self, effect: ApplyFields) -> None:
+        self._called("apply_fields")
+        document = effect.document
+        metadata = document["metadata"]
+        live = self.store.read(document["kind"], metadata["namespace"], metadata["name"])
+        refuse_other_object(live, metadata)
+        match check(live, effect.expectations):
+            case AlreadyDone():
+                return
+            case Violated(field, value, owners):
+                raise FieldTaken(field, ", ".join(owners), f"holds {value}")
+        self.store.apply(document, FIELD_MANAGER, force=effect.adopt)
+        self.after("apply_fields")
+
+    def _called(self, method: str) -> None:
+        self.calls.append(method)
+        if self._failures[method]:
+            raise self._failures[method].popleft()
+        if method in WRITES:
+            self.before(method)
+
+    def _never_created(self, job: RawObject) -> job_reading.Reason | None:
+        for raw in self.store.all("Event", job["metadata"]["namespace"]):
+            if raw["involvedObject"]["uid"] == job["metadata"]["uid"]:
+                return job_reading.never_created(raw)
+        return None
+
+
+def _has_labels(raw: RawObject, wanted: Mapping[str, str]) -> bool:
+    labels = raw["metadata"].get("labels") or {}
+    return all(labels.get(name) == value for name, value in wanted.items())
+
+
+def _is_going(raw: RawObject) -> bool:
+    return "deletionTimestamp" in raw["metadata"]

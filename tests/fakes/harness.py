@@ -1,0 +1,116 @@
+"""A whole operator over a simulated cluster, driven step by step in one thread.
+
+Role: what ``main`` builds, with fakes behind the ports and the watch events delivered at once.
+``Harness.step()`` lets time pass, the cluster move, and every due tick run. A test tells a story
+by changing the world between steps.
+"""
+
+from collections.abc import Callable
+
+from infertune.api.status import TuningStatus
+from infertune.api.v1alpha1 import KIND, parse_status
+from infertune.core.manifests.naming import LABEL_TUNING_UID
+from infertune.core.reconcile import plan
+from infertune.core.snapshot import Installation, Key
+from infertune.ports import MetricsSource
+from infertune.runtime.cache import WatchCache
+from infertune.runtime.doorbell import Doorbell
+from infertune.runtime.engine import Engine
+from infertune.runtime.observe import Observer
+from infertune.runtime.reconciler import Decide, Reconciler
+from infertune.runtime.telling import Silence
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.controllers import SimulatedNode, World
+
+INSTALLATION = Installation(probe_image="infertune-probes:test")
+MOST_TICKS = 200
+
+
+class OperatorKilled(BaseException):
+    """Raised from a hook of the fake cluster: the process is gone at this very point."""
+
+
+class Harness:
+    """One operator, one simulated cluster, one clock."""
+
+    def __init__(
+        self,
+        cluster: FakeCluster,
+        metrics: MetricsSource,
+        world: World,
+        decide: Decide = plan,
+    ) -> None:
+        self.cluster = cluster
+        self.clock = cluster.clock
+        self.node = SimulatedNode(cluster, world)
+        self._metrics = metrics
+        self._decide = decide
+        cluster.store.listeners.append(self._deliver)
+        self.start_operator()
+
+    def start_operator(self) -> None:
+        """Start a fresh process: empty cache, empty queue, the initial list of everything."""
+        cache = WatchCache(self.cluster)
+        observer = Observer(self.cluster, self._metrics, cache, INSTALLATION)
+        telemetry = Silence()
+        reconciler = Reconciler(self.cluster, observer, cache, self.clock, telemetry, self._decide)
+        self.reconciler = reconciler
+        self.engine = Engine(reconciler.run, self.cluster, cache, self.clock, telemetry)
+        self._bell = Doorbell(cache, self.engine.queue.add, self.engine.lag.heard)
+        for kind in (KIND, "Deployment", "StatefulSet", "HorizontalPodAutoscaler", "Job", "Pod"):
+            for raw in self.cluster.store.all(kind):
+                self._deliver("ADDED", raw)
+
+    def step(self, seconds: float = 1.0) -> None:
+        """Let time pass, the cluster move once, and all due ticks run."""
+        self.clock.advance(seconds)
+        self.node.tick()
+        self.run_due()
+
+    def run_due(self) -> int:
+        """Run every tick that is due now; return how many ran.
+
+        A tick that asks for another at once gets it; more than ``MOST_TICKS`` is a hot loop.
+        """
+        ran = 0
+        while True:
+            self.engine.enqueue_due()
+            key = self.engine.queue.take(0)
+            if key is None:
+                return ran
+            self.engine.tick(key)
+            self.engine.queue.done(key)
+            ran += 1
+            assert ran <= MOST_TICKS, f"{key} ticks without end at {self.clock.now()}"
+
+    def until(
+        self, reached: Callable[[], bool], seconds: float = 3600.0, step_seconds: float = 1.0
+    ) -> None:
+        """Step until something is so; fail when it is not in time."""
+        waited = 0.0
+        while not reached():
+            assert waited < seconds, f"not reached in {seconds} s"
+            self.step(step_seconds)
+            waited += step_seconds
+
+    def status(self, key: Key) -> TuningStatus:
+        """Return the status as the cluster holds it."""
+        raw = self.cluster.store.read(KIND, key.namespace, key.name)
+        return parse_status(raw.get("status") or {})
+
+    def _deliver(self, event: str, raw: dict[str, object]) -> None:
+        kind = raw["kind"]
+        if kind == KIND:
+            self._bell.tuning(event, raw)
+        elif kind in {"Deployment", "StatefulSet"}:
+            self._bell.workload(event, str(kind), raw)
+        elif kind == "HorizontalPodAutoscaler":
+            self._bell.autoscaler(event, raw)
+        elif kind in {"Job", "Pod"} and LABEL_TUNING_UID in _labels(raw):
+            self._bell.owned(raw)
+
+
+def _labels(raw: dict[str, object]) -> dict[str, str]:
+    metadata = raw["metadata"]
+    assert isinstance(metadata, dict)
+    return metadata.get("labels") or {}
