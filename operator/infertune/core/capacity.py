@@ -122,7 +122,8 @@ def choose(
     bounds = replica_bounds(best.knee_rate, peak, trough, limits)
     assert bounds is not None, "a feasible candidate has bounds"
     why = (
-        f"{fewest} replica{'s' if fewest > 1 else ''} carry {peak:g} requests per second "
+        f"{fewest} {'replicas carry' if fewest > 1 else 'replica carries'} "
+        f"{peak:g} requests per second "
         f"at {best.knee_rate:.4g} each"
     )
     if best.candidate == incumbent:

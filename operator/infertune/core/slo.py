@@ -97,7 +97,8 @@ def judge(blocks: Sequence[BlockSample], percentile: int, alpha: float = ALPHA) 
 
     The mean is all slow requests over all requests (a ratio estimator), and s the spread of its
     linearised block values, (over_k - mean * requests_k) / mean requests + mean: with equal blocks
-    that is the plain mean and standard deviation.
+    that is the plain mean and standard deviation. k is the effective number of blocks, (sum n)^2 /
+    sum n^2: one block that holds most requests is one witness, whatever stands beside it.
 
     s is never taken below sqrt(allowed (1 - allowed) / requests per block). Eight blocks without
     one slow request would give s = 0 and a certain Pass after any eight blocks, however small. The
@@ -112,18 +113,18 @@ def judge(blocks: Sequence[BlockSample], percentile: int, alpha: float = ALPHA) 
     if any(not _sound(block) for block in used):
         return Judgement("Inconclusive", None, None, len(used), 0.0, "Invalid: a broken block")
     requests = sum(block.requests for block in used)
-    k = len(used)
     if not used:
         return Judgement("Inconclusive", None, None, 0, 0.0, "TooFew: no block with requests")
     mean = sum(block.over for block in used) / requests
+    k = round(requests**2 / sum(block.requests**2 for block in used))
     if k < FIRST_LOOK:
-        reason = f"TooFew: {k} blocks, the first look is at {FIRST_LOOK}"
-        return Judgement("Inconclusive", mean, None, k, requests, reason)
+        reason = f"TooFew: as good as {k} equal blocks, the first look is at {FIRST_LOOK}"
+        return Judgement("Inconclusive", mean, None, len(used), requests, reason)
     allowed = allowed_fraction(percentile)
-    floor = _spread_floor(allowed, requests / k)
+    floor = _spread_floor(allowed, requests / len(used))
     half = max(_ratio_spread(used, mean), floor) * sequence_width(k, alpha)
     verdict, reason = _live_verdict(mean, half, allowed)
-    return Judgement(verdict, mean, half, k, requests, reason)
+    return Judgement(verdict, mean, half, len(used), requests, reason)
 
 
 def sequence_width(k: int, alpha: float = ALPHA) -> float:
