@@ -67,7 +67,7 @@ class Watcher(Protocol):
 class Generator:
     """Sends levels of traffic and records every request; nothing sent is ever left out."""
 
-    fire: Callable[[], Awaitable[str | None]]
+    fire: Callable[[float], Awaitable[str | None]]
     brake: Brake
     watcher: Watcher
     max_requests: int
@@ -140,7 +140,7 @@ class Generator:
     async def _fly(self, shot: Shot) -> None:
         shot.error = "unfinished"
         try:
-            shot.error = await self.fire()
+            shot.error = await self.fire(time.perf_counter() - shot.intended)
         finally:
             shot.finished = time.perf_counter()
             self.watcher.finished(shot)

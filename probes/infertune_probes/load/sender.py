@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import resource
+import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
@@ -71,10 +72,15 @@ class Sender:
         """Close every connection."""
         await self._stack.aclose()
 
-    async def fire(self) -> str | None:
-        """Send the load request once; return None for a 2xx answer, else the kind of failure."""
+    async def fire(self, waited_seconds: float) -> str | None:
+        """Send the load request once; return None for a 2xx answer, else the kind of failure.
+
+        ``waited_seconds`` after the intended send it tells that moment in ``X-Request-Start``, as
+        load balancers do, so that a server's own histogram may count from it as well.
+        """
         closing = self._close_share and self._dice.random() < self._close_share
-        headers = self._closing_headers if closing else self._headers
+        start = {"X-Request-Start": f"t={time.time() - waited_seconds:.6f}"}
+        headers = (self._closing_headers if closing else self._headers) | start
         request = self._request
         answer = await self._send(request.method, request.url, headers, request.body)
         return answer.error
