@@ -1,0 +1,1 @@
+"""`make demo`: the whole loop on a real node, told as it happens, and measured before and after."""
