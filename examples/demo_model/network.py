@@ -2,10 +2,10 @@
 
 Role: a seed in, an ONNX graph out. It must not know variants or files. Eight token ids are
 embedded, then three residual blocks mix tokens (8 x 8) and features (1024 -> 4096 -> 1024); the
-mean goes to eight classes. 29.4 M parameters: at small batches the time goes into reading the weights,
-so a larger batch costs less per row, as in the models people really serve. Its trade-off: random
-weights answer nothing useful, but they are made in a second, are the same everywhere and carry no
-licence.
+mean goes to eight classes. 29.4 M parameters: at small batches the time goes into reading the
+weights, so a larger batch costs less per row, as in the models people really serve. Its trade-off:
+random weights answer nothing useful, but they are made in a second, are the same everywhere and
+carry no licence.
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ def test_a_row_whose_caller_went_away_costs_no_model_run() -> None:
         gone, stays = batcher.submit([[2], [3]])
         gone.cancel()
         model.gate.set()
-        assert await asyncio.gather(first, stays) == [[1.0], [3.0]]
+        assert [await first, await stays] == [[1.0], [3.0]]
         assert listener.sizes == [1, 1]
         await _finish(batcher, task)
 
