@@ -4,6 +4,7 @@ These tests run helm, which comes with the cluster's programs; hence the marker.
 """
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,15 @@ RIGHTS = {
 
 @pytest.fixture(scope="session")
 def helm() -> Path:
-    """The helm that the development cluster uses."""
-    from devcluster.binaries import ensure_binaries
+    """The helm of the development cluster, else one on the machine (for a cluster of one's own)."""
+    from devcluster.binaries import cache_folder, ensure_binaries
     from devcluster.settings import current
 
-    return ensure_binaries(current())["helm"]
+    pinned = cache_folder(current()) / "helm"
+    elsewhere = shutil.which("helm")
+    if pinned.exists() or elsewhere is None:
+        return pinned if pinned.exists() else ensure_binaries(current())["helm"]
+    return Path(elsewhere)
 
 
 def run(helm: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
