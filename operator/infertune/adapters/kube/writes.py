@@ -15,6 +15,8 @@ from infertune.core.preconditions import AlreadyDone, Violated, check
 from infertune.core.snapshot import RawObject
 from infertune.ports import AlreadyExists, Conflict, FieldTaken, Gone
 
+APPLY_ATTEMPTS = 5
+
 
 class KubeWriter:
     """The writing half of the cluster port."""
@@ -54,6 +56,18 @@ class KubeWriter:
         path = object_path(
             document["apiVersion"], document["kind"], wanted["namespace"], wanted["name"]
         )
+        for attempt in range(1, APPLY_ATTEMPTS + 1):
+            try:
+                self._apply_once(path, effect)
+            except Conflict:
+                # Controllers bump the version all the time; the look is repeated with the write.
+                if attempt == APPLY_ATTEMPTS:
+                    raise
+            else:
+                return
+
+    def _apply_once(self, path: str, effect: ApplyFields) -> None:
+        wanted = effect.document["metadata"]
         live = self._connection.get(path)
         refuse_other_object(live, wanted)
         match check(live, effect.expectations):
@@ -62,7 +76,10 @@ class KubeWriter:
             case Violated(field, value, owners):
                 raise FieldTaken(field, ", ".join(owners), f"holds {value}")
         version = live["metadata"]["resourceVersion"]
-        body: dict[str, Any] = {**document, "metadata": {**wanted, "resourceVersion": version}}
+        body: dict[str, Any] = {
+            **effect.document,
+            "metadata": {**wanted, "resourceVersion": version},
+        }
         force = "true" if effect.adopt else "false"
         query = (("fieldManager", FIELD_MANAGER), ("force", force))
         self._connection.send(Request("PATCH", path, query, body, APPLY_PATCH))

@@ -1,0 +1,363 @@
+"""What the runtime relies on of a cluster, played on the fake and on a real API server.
+
+Nothing here is about how a call is made; all of it is about what holds afterwards.
+"""
+
+import copy
+from typing import Any
+
+import pytest
+
+from infertune.core.manifests.naming import (
+    FINALIZER,
+    LABEL_ROLE,
+    LABEL_TUNING_UID,
+)
+from infertune.core.plan import ApplyFields, DeleteObject, FieldExpectation
+from infertune.core.snapshot import Key, Selector
+from infertune.ports import AlreadyExists, Conflict, FieldTaken, Gone
+from tests.conformance.stages import Raw, Stage
+from tests.fakes import cases
+
+BASE = ("spec", "template", "spec", "containers", "name=server")
+BATCH = (*BASE, "env", "name=MAX_BATCH_SIZE", "value")
+NOT_PULLABLE = "infertune.invalid/never:1"
+
+
+def target(replicas: int = 0, batch: str | None = "1") -> Raw:
+    """A Deployment whose image exists nowhere: pods are made, none of them runs."""
+    raw = cases.deployment(batch, replicas)
+    container = raw["spec"]["template"]["spec"]["containers"][0]
+    container |= {"image": NOT_PULLABLE, "imagePullPolicy": "Never"}
+    raw["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 0
+    return raw
+
+
+def batch_write(live: Raw, new: str | None, old: str | None, *, adopt: bool = True) -> ApplyFields:
+    container: dict[str, Any] = {"name": "server"}
+    if new is not None:
+        container["env"] = [{"name": "MAX_BATCH_SIZE", "value": new}]
+    metadata = {key: live["metadata"][key] for key in ("namespace", "name", "uid")}
+    document = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }
+    return ApplyFields(document, (FieldExpectation(BATCH, old, new),), adopt)
+
+
+def batch_of(raw: Raw | None) -> str | None:
+    assert raw is not None
+    entries = raw["spec"]["template"]["spec"]["containers"][0].get("env", ())
+    return next((e["value"] for e in entries if e["name"] == "MAX_BATCH_SIZE"), None)
+
+
+def set_batch(value: str) -> Any:
+    def change(raw: Raw) -> None:
+        for entry in raw["spec"]["template"]["spec"]["containers"][0]["env"]:
+            if entry["name"] == "MAX_BATCH_SIZE":
+                entry["value"] = value
+
+    return change
+
+
+def config_map(name: str, owner: Raw | None) -> Raw:
+    raw: Raw = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name},
+        "data": {"a": "1"},
+    }
+    if owner is not None:
+        raw["metadata"]["ownerReferences"] = [
+            {
+                "apiVersion": owner["apiVersion"],
+                "kind": owner["kind"],
+                "name": owner["metadata"]["name"],
+                "uid": owner["metadata"]["uid"],
+                "controller": True,
+            }
+        ]
+    return raw
+
+
+def key_of(raw: Raw) -> Key:
+    return Key(raw["metadata"]["namespace"], raw["metadata"]["name"])
+
+
+class TestTunings:
+    def test_a_stored_tuning_is_found_and_listed_with_its_version(self, stage: Stage) -> None:
+        stored = stage.add(cases.tuning())
+        key = key_of(stored)
+        found = stage.cluster.fetch_tuning(key)
+        assert found is not None
+        assert found["metadata"]["uid"] == stored["metadata"]["uid"]
+        assert found["spec"]["slo"]["latencyMilliseconds"] == 200
+        assert stage.cluster.list_tunings()[key] == stored["metadata"]["resourceVersion"]
+
+    def test_a_tuning_that_is_not_there_is_none(self, stage: Stage) -> None:
+        assert stage.cluster.fetch_tuning(Key(stage.namespace, "nobody")) is None
+
+    def test_status_is_recorded_whole_and_leaves_spec_and_generation(self, stage: Stage) -> None:
+        stored = stage.add(cases.tuning())
+        version = stored["metadata"]["resourceVersion"]
+        after = stage.cluster.record_status(key_of(stored), {"state": "Probing"}, version)
+        assert after["status"]["state"] == "Probing"
+        assert after["spec"] == stored["spec"]
+        assert after["metadata"]["generation"] == stored["metadata"]["generation"]
+        version = after["metadata"]["resourceVersion"]
+        again = stage.cluster.record_status(key_of(stored), {"observedGeneration": 1}, version)
+        assert again["status"].get("observedGeneration") == 1
+        assert again["status"].get("state") != "Probing"
+
+    def test_status_on_an_old_version_is_a_conflict(self, stage: Stage) -> None:
+        stored = stage.add(cases.tuning())
+        old = stored["metadata"]["resourceVersion"]
+        stage.cluster.record_status(key_of(stored), {"state": "Probing"}, old)
+        with pytest.raises(Conflict):
+            stage.cluster.record_status(key_of(stored), {"state": "Searching"}, old)
+
+    def test_status_of_a_vanished_tuning_is_gone(self, stage: Stage) -> None:
+        stored = stage.add(cases.tuning())
+        stage.remove(stored)
+        with pytest.raises(Gone):
+            stage.cluster.record_status(
+                key_of(stored), {"state": "Probing"}, stored["metadata"]["resourceVersion"]
+            )
+
+    def test_the_finalizer_holds_a_deleted_tuning_until_it_is_taken_off(self, stage: Stage) -> None:
+        stored = stage.add(cases.tuning())
+        key = key_of(stored)
+        version = stage.cluster.set_finalizer(
+            key, stored["metadata"]["resourceVersion"], present=True
+        )
+        # The version it returns is good for the status write of the same tick.
+        after = stage.cluster.record_status(key, {"state": "Applying"}, version)
+        assert after["metadata"]["finalizers"] == [FINALIZER]
+        stage.remove(stored)
+        going = stage.cluster.fetch_tuning(key)
+        assert going is not None
+        assert "deletionTimestamp" in going["metadata"]
+        stage.cluster.set_finalizer(key, going["metadata"]["resourceVersion"], present=False)
+        assert stage.cluster.fetch_tuning(key) is None
+
+    def test_a_finalizer_that_is_as_wanted_writes_nothing(self, stage: Stage) -> None:
+        stored = stage.add(cases.tuning())
+        version = stored["metadata"]["resourceVersion"]
+        assert stage.cluster.set_finalizer(key_of(stored), version, present=False) == version
+
+    def test_a_finalizer_on_an_old_version_is_a_conflict(self, stage: Stage) -> None:
+        stored = stage.add(cases.tuning())
+        old = stored["metadata"]["resourceVersion"]
+        stage.cluster.record_status(key_of(stored), {"state": "Probing"}, old)
+        with pytest.raises(Conflict):
+            stage.cluster.set_finalizer(key_of(stored), old, present=True)
+
+
+class TestCreateAndDelete:
+    def test_creating_twice_for_the_same_owner_is_success(self, stage: Stage) -> None:
+        owner = stage.add(cases.tuning())
+        raw = config_map("made", owner)
+        raw["metadata"]["namespace"] = stage.namespace
+        stage.cluster.create_object(raw)
+        stage.cluster.create_object(raw)
+        assert stage.cluster.fetch_config_map(stage.namespace, "made") == {"a": "1"}
+
+    def test_a_foreign_object_of_that_name_is_never_taken(self, stage: Stage) -> None:
+        owner = stage.add(cases.tuning())
+        stage.add(config_map("made", None))
+        raw = config_map("made", owner)
+        raw["metadata"]["namespace"] = stage.namespace
+        with pytest.raises(AlreadyExists):
+            stage.cluster.create_object(raw)
+
+    def test_deleting_is_by_uid_and_repeatable(self, stage: Stage) -> None:
+        stored = stage.add(config_map("made", None))
+        uid = stored["metadata"]["uid"]
+        other = DeleteObject("v1", "ConfigMap", stage.namespace, "made", "another-uid")
+        stage.cluster.delete_object(other)
+        assert stage.read(stored) is not None
+        ours = DeleteObject("v1", "ConfigMap", stage.namespace, "made", uid)
+        stage.cluster.delete_object(ours)
+        stage.cluster.delete_object(ours)
+        assert stage.read(stored) is None
+
+    def test_what_a_tuning_owns_goes_with_it(self, stage: Stage) -> None:
+        owner = stage.add(cases.tuning())
+        owned = stage.add(config_map("made", owner))
+        stage.remove(owner)
+        stage.until(lambda: stage.read(owned) is None)
+
+
+class TestApply:
+    def test_adoption_changes_the_value_that_another_manager_owns(self, stage: Stage) -> None:
+        live = stage.add(target())
+        stage.cluster.apply_fields(batch_write(live, "16", "1"))
+        after = stage.read(live)
+        assert batch_of(after) == "16"
+        assert after is not None
+        container = after["spec"]["template"]["spec"]["containers"][0]
+        assert container["image"] == NOT_PULLABLE
+        assert {"name": "LOG_LEVEL", "value": "info"} in container["env"]
+
+    def test_without_adoption_the_owner_is_named(self, stage: Stage) -> None:
+        live = stage.add(target())
+        with pytest.raises(FieldTaken) as caught:
+            stage.cluster.apply_fields(batch_write(live, "16", "1", adopt=False))
+        assert caught.value.owner == "kubectl-client-side-apply"
+        assert "MAX_BATCH_SIZE" in caught.value.field
+        assert batch_of(stage.read(live)) == "1"
+
+    def test_a_field_once_adopted_needs_no_force(self, stage: Stage) -> None:
+        live = stage.add(target())
+        stage.cluster.apply_fields(batch_write(live, "16", "1"))
+        stage.cluster.apply_fields(batch_write(live, "1", "16", adopt=False))
+        assert batch_of(stage.read(live)) == "1"
+
+    def test_a_third_value_is_somebody_elses_and_stays(self, stage: Stage) -> None:
+        live = stage.add(target())
+        stage.edit(live, set_batch("7"))
+        with pytest.raises(FieldTaken) as caught:
+            stage.cluster.apply_fields(batch_write(live, "16", "1"))
+        assert caught.value.owner == "kubectl-edit"
+        assert caught.value.field == (
+            "spec.template.spec.containers[name=server].env[name=MAX_BATCH_SIZE].value"
+        )
+        assert batch_of(stage.read(live)) == "7"
+
+    def test_what_is_done_already_is_not_written_again(self, stage: Stage) -> None:
+        live = stage.add(target())
+        stage.cluster.apply_fields(batch_write(live, "16", "1"))
+        before = stage.read(live)
+        stage.cluster.apply_fields(batch_write(live, "16", "1"))
+        after = stage.read(live)
+        assert before is not None
+        assert after is not None
+        assert after["metadata"]["generation"] == before["metadata"]["generation"]
+        assert batch_of(after) == "16"
+
+    def test_an_entry_that_was_absent_goes_again_with_the_way_back(self, stage: Stage) -> None:
+        live = stage.add(target(batch=None))
+        stage.cluster.apply_fields(batch_write(live, "16", None))
+        assert batch_of(stage.read(live)) == "16"
+        stage.cluster.apply_fields(batch_write(live, None, "16", adopt=False))
+        after = stage.read(live)
+        assert after is not None
+        names = [e["name"] for e in after["spec"]["template"]["spec"]["containers"][0]["env"]]
+        assert names == ["LOG_LEVEL"]
+
+    def test_another_object_under_the_name_is_never_written(self, stage: Stage) -> None:
+        live = stage.add(target())
+        stage.remove(live)
+        stage.until(lambda: stage.read(live) is None)
+        with pytest.raises(Gone):
+            stage.cluster.apply_fields(batch_write(live, "16", "1"))
+        again = stage.add(target())
+        with pytest.raises(Gone):
+            stage.cluster.apply_fields(batch_write(live, "16", "1"))
+        assert batch_of(stage.read(again)) == "1"
+
+    def test_autoscaler_bounds_are_written_together(self, stage: Stage) -> None:
+        live = stage.add(cases.autoscaler(2, 2))
+        metadata = {key: live["metadata"][key] for key in ("namespace", "name", "uid")}
+        document = {
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": metadata,
+            "spec": {"minReplicas": 1, "maxReplicas": 5},
+        }
+        bounds = (
+            FieldExpectation(("spec", "minReplicas"), 2, 1),
+            FieldExpectation(("spec", "maxReplicas"), 2, 5),
+        )
+        stage.cluster.apply_fields(ApplyFields(document, bounds, adopt=True))
+        found = stage.cluster.fetch_autoscaler(stage.namespace, "Deployment", "server")
+        assert found is not None
+        assert (found["spec"]["minReplicas"], found["spec"]["maxReplicas"]) == (1, 5)
+
+
+class TestLook:
+    def test_a_target_comes_with_its_own_pods_and_its_revision(self, stage: Stage) -> None:
+        live = stage.add(target(replicas=1))
+
+        def seen() -> bool:
+            found = stage.cluster.fetch_target(stage.namespace, "Deployment", "server")
+            assert found is not None
+            return bool(found.revision) and len(found.pods) == 1
+
+        stage.until(seen)
+        found = stage.cluster.fetch_target(stage.namespace, "Deployment", "server")
+        assert found is not None
+        assert found.raw["metadata"]["uid"] == live["metadata"]["uid"]
+        assert (found.raw["apiVersion"], found.raw["kind"]) == ("apps/v1", "Deployment")
+        assert {pod.revision for pod in found.pods} == {found.revision}
+
+    def test_a_pod_that_only_wears_the_labels_is_not_the_targets(self, stage: Stage) -> None:
+        stage.add(target())
+        stage.add(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "stranger", "labels": {"app": "server"}},
+                "spec": {
+                    "containers": [
+                        {"name": "x", "image": NOT_PULLABLE, "imagePullPolicy": "Never"}
+                    ],
+                    "terminationGracePeriodSeconds": 0,
+                },
+            }
+        )
+        found = stage.cluster.fetch_target(stage.namespace, "Deployment", "server")
+        assert found is not None
+        assert found.pods == ()
+
+    def test_what_does_not_exist_is_none(self, stage: Stage) -> None:
+        cluster, namespace = stage.cluster, stage.namespace
+        assert cluster.fetch_target(namespace, "Deployment", "nobody") is None
+        assert cluster.fetch_target(namespace, "StatefulSet", "nobody") is None
+        assert cluster.fetch_autoscaler(namespace, "Deployment", "nobody") is None
+        assert cluster.fetch_config_map(namespace, "nobody") is None
+        assert cluster.list_jobs(namespace, "nobody") == ()
+
+    def test_services_and_budgets_are_selectors(self, stage: Stage) -> None:
+        stage.add(cases.service())
+        stage.add(
+            {
+                "apiVersion": "policy/v1",
+                "kind": "PodDisruptionBudget",
+                "metadata": {"name": "budget"},
+                "spec": {"minAvailable": 1, "selector": {"matchLabels": {"tier": "web"}}},
+            }
+        )
+        assert set_of(stage.cluster.list_selectors(stage.namespace)) == {
+            ("Service", "server", ("app", "server")),
+            ("PodDisruptionBudget", "budget", ("tier", "web")),
+        }
+
+    def test_only_jobs_with_the_tunings_label_are_its_own(self, stage: Stage) -> None:
+        owner = stage.add(cases.tuning())
+        stage.add(job("mine", owner, owner["metadata"]["uid"]))
+        stage.add(job("foreign", None, "another-uid"))
+        (view,) = stage.cluster.list_jobs(stage.namespace, owner["metadata"]["uid"])
+        assert (view.name, view.role, view.owner_uid) == ("mine", "gpu", owner["metadata"]["uid"])
+        assert (view.finished, view.succeeded, view.result) == (False, False, None)
+
+
+def set_of(selectors: tuple[Selector, ...]) -> set[tuple[object, ...]]:
+    return {(s.kind, s.name, *s.match_labels.items()) for s in selectors}
+
+
+def job(name: str, owner: Raw | None, uid: str) -> Raw:
+    """A suspended Job: the controller makes no pod for it."""
+    labels = {LABEL_TUNING_UID: uid, LABEL_ROLE: "gpu"}
+    raw = config_map(name, owner)
+    metadata = {**copy.deepcopy(raw["metadata"]), "labels": labels}
+    container = {"name": "probe", "image": NOT_PULLABLE, "imagePullPolicy": "Never"}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": metadata,
+        "spec": {"suspend": True, "template": {"metadata": {"labels": labels}, "spec": pod}},
+    }
