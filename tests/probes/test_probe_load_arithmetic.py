@@ -189,7 +189,7 @@ class Nobody:
 def test_a_starved_client_confesses_its_own_lateness() -> None:
     """The loop is blocked for 50 ms in every request: lateness must show it."""
 
-    async def hog() -> None:
+    async def hog(_waited_seconds: float) -> None:
         time.sleep(0.05)  # noqa: ASYNC251  # the very point
 
     async def main() -> LevelRun:
@@ -204,7 +204,7 @@ def test_a_starved_client_confesses_its_own_lateness() -> None:
 
 
 def test_past_the_in_flight_limit_a_request_is_a_counted_failure() -> None:
-    async def never() -> None:
+    async def never(_waited_seconds: float) -> None:
         await asyncio.sleep(30)
 
     async def main() -> LevelRun:
