@@ -27,6 +27,7 @@ FailureName = Literal[
 _OVERLOADED = 0.98
 # A server keeps a promise of a few service times up to about this share of its capacity.
 _KNEE_OF_CAPACITY = 0.85
+_FULL_BATCHES = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,25 @@ def estimated_knee(outcome: TrialOutcome, slo_ms: float | None) -> float:
         capacity = beyond.achieved_rate * _KNEE_OF_CAPACITY
     if knee is None:
         slow = slo_ms / beyond.p95_ms if slo_ms is not None and beyond.p95_ms else 0.5
-        return capacity if capacity < beyond.rate else beyond.rate * min(slow, 1.0)
+        if capacity < beyond.rate:
+            return capacity * _room_for_full_batches(outcome.candidate, capacity, slo_ms)
+        return beyond.rate * min(slow, 1.0)
     at = next(level for level in levels if level.rate == knee)
     if capacity < beyond.rate and slo_ms is not None and at.p95_ms:
         return _below_overload(at, capacity / _KNEE_OF_CAPACITY, slo_ms)
     return max(_crossing(at, beyond, slo_ms), knee)
+
+
+def _room_for_full_batches(candidate: Candidate, capacity: float, slo_ms: float | None) -> float:
+    """Return which share of its capacity an overloaded server may use within the promise.
+
+    A server at capacity c works on full batches, each of b / c seconds. Where one and a half of
+    them outlast the promise, it can keep it only at rates that leave its batches part empty.
+    """
+    if candidate.batch_size is None or slo_ms is None:
+        return 1.0
+    full_ms = candidate.batch_size / (capacity / _KNEE_OF_CAPACITY) * 1000
+    return min(slo_ms / (_FULL_BATCHES * full_ms), 1.0)
 
 
 def _below_overload(at: LevelPoint, capacity: float, slo_ms: float) -> float:

@@ -58,9 +58,7 @@ def live_verdict(over: Sequence[bool], block: int, most: int = 100) -> tuple[str
     return "Inconclusive", len(over)
 
 
-def live_rates(
-    load: float, true_over: float, block: int, runs: int
-) -> tuple[float, float, float]:
+def live_rates(load: float, true_over: float, block: int, runs: int) -> tuple[float, float, float]:
     """Return the shares of Pass and Fail and the mean requests to a verdict, within 40 blocks."""
     slo_ms = slo_for(load, true_over)
     rate = load * SERVICE.capacity(CAP)
@@ -81,12 +79,12 @@ def main() -> None:
                 "{:.0%}/{:.0%}".format(*level_rates(load, true_over, requests, runs))
                 for requests in (300, 900, 2000)
             ]
-            print("level", load, f"{true_over:.0%}", *cells, flush=True)
+            print("level", load, f"{true_over:.0%}", *cells, flush=True)  # noqa: T201  # a table
     for load, block in ((0.5, 200), (0.8, 200), (0.8, 1000)):
         for true_over in (0.0, 0.01, 0.05, 0.10):
             over = max(true_over, 1e-5)
             passed, failed, mean = live_rates(load, over, block, 60)
-            print("live", load, block, f"{true_over:.0%}", passed, failed, round(mean), flush=True)
+            print("live", load, block, f"{true_over:.0%}", passed, failed, round(mean), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

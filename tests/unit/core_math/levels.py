@@ -15,9 +15,7 @@ def level_of(over: Sequence[bool], rate: float, block_requests: int) -> Level:
         if len(over) - end < block_requests:
             end = len(over)
         part = over[start:end]
-        blocks.append(
-            {"startSeconds": start / rate, "requests": len(part), "exceeded": sum(part)}
-        )
+        blocks.append({"startSeconds": start / rate, "requests": len(part), "exceeded": sum(part)})
     return level(
         offered_rate=rate,
         window_seconds=len(over) / rate,

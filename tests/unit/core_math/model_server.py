@@ -110,7 +110,9 @@ def run_trial(case: Case, proposal: Proposal) -> TrialOutcome:
     return TrialOutcome(candidate, tuple(levels), None, 5.0)
 
 
-def search(case: Case, max_trials: int = 12, max_rates: int = 4) -> tuple[list[TrialOutcome], Exhausted]:
+def search(
+    case: Case, max_trials: int = 12, max_rates: int = 4
+) -> tuple[list[TrialOutcome], Exhausted]:
     """Run the whole search; every trial and the reason it ended."""
     trials: list[TrialOutcome] = []
     while True:

@@ -153,7 +153,9 @@ def test_nothing_to_choose() -> None:
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from([A1, A4, A8, B4, B_DEFAULT]), st.floats(1, 500)), max_size=8),
+    st.lists(
+        st.tuples(st.sampled_from([A1, A4, A8, B4, B_DEFAULT]), st.floats(1, 500)), max_size=8
+    ),
     st.sampled_from([A1, A4, B4]),
 )
 def test_nothing_cheaper_is_ever_passed_over(

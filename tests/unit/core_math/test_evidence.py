@@ -64,9 +64,7 @@ def test_nothing_measured_is_not_zero() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("percentile", "requests"), [(50, 10), (90, 50), (95, 100), (99, 500)]
-)
+@pytest.mark.parametrize(("percentile", "requests"), [(50, 10), (90, 50), (95, 100), (99, 500)])
 def test_five_requests_lie_beyond_a_percentile(percentile: int, requests: int) -> None:
     assert min_requests_for(percentile) == requests
 

@@ -75,13 +75,16 @@ def test_a_stream_at_its_promise_is_neither() -> None:
 def test_before_the_eighth_block_nothing_is_said() -> None:
     found = judge(blocks(*[200] * 7), 95)
     assert found == Judgement(
-        "Inconclusive", 1.0, None, 7, 1400, "TooFew: as good as 7 equal blocks, the first look is at 8"
+        "Inconclusive",
+        1.0,
+        None,
+        7,
+        1400,
+        "TooFew: as good as 7 equal blocks, the first look is at 8",
     )
 
 
-@pytest.mark.parametrize(
-    ("requests", "needed"), [(1, 255), (5, 46), (20, 13), (50, 8), (200, 8)]
-)
+@pytest.mark.parametrize(("requests", "needed"), [(1, 255), (5, 46), (20, 13), (50, 8), (200, 8)])
 def test_spotless_small_blocks_do_not_pass_by_having_no_spread(requests: int, needed: int) -> None:
     spotless = blocks(*[0] * needed, requests=requests)
     assert judge(spotless, 95).verdict == "Pass"
@@ -198,8 +201,8 @@ def test_busy_servers_get_longer_blocks(load: float | None, requests: int) -> No
 
 
 def test_a_healthy_level_passes() -> None:
-    """900 requests, 9 over, spread evenly: 1 %, floor sqrt(.05*.95/900) = 0.726 %, t(90 % one-sided,
-    9) = 1.383: at most 2.00 %."""
+    """900 requests, 9 over, spread evenly: 1 %, floor sqrt(.05*.95/900) = 0.726 %, one-sided 90 %
+    t(9) = 1.383: at most 2.00 %."""
     judged = judge_level(level(exceeded=9), SLO)
     assert judged.verdict == "Pass"
     assert judged.reason == "Within: at most 2.00% over the promise, 5.00% allowed"
@@ -215,7 +218,10 @@ def test_a_healthy_level_passes() -> None:
         pytest.param({"exceeded": 41}, "Inconclusive", "Between", id="just-within"),
         pytest.param({"exceeded": 100}, "Fail", "TooSlow", id="eleven-percent"),
         pytest.param(
-            {"sent": 0, "completed": 0, "latency": None}, "Inconclusive", "NotMeasured", id="nothing"
+            {"sent": 0, "completed": 0, "latency": None},
+            "Inconclusive",
+            "NotMeasured",
+            id="nothing",
         ),
         pytest.param(
             {"sent": 60, "completed": 60, "offered_rate": 2.0},
@@ -224,7 +230,10 @@ def test_a_healthy_level_passes() -> None:
             id="sixty-requests",
         ),
         pytest.param(
-            {"state": "interrupted", "reason": "stopped"}, "Invalid", "Interrupted", id="interrupted"
+            {"state": "interrupted", "reason": "stopped"},
+            "Invalid",
+            "Interrupted",
+            id="interrupted",
         ),
         pytest.param(
             {"state": "capped", "reason": "too many in flight"}, "Invalid", "Capped", id="capped"
@@ -236,9 +245,14 @@ def test_a_healthy_level_passes() -> None:
             id="capped-and-slow-is-slow",
         ),
         pytest.param(
-            {"sent": 700, "completed": 700}, "Invalid", "LoadNotOffered", id="client-sent-too-little"
+            {"sent": 700, "completed": 700},
+            "Invalid",
+            "LoadNotOffered",
+            id="client-sent-too-little",
         ),
-        pytest.param({"sent": 850, "completed": 850}, "Pass", "Within", id="poisson-sent-a-bit-less"),
+        pytest.param(
+            {"sent": 850, "completed": 850}, "Pass", "Within", id="poisson-sent-a-bit-less"
+        ),
         pytest.param({"lateness_p99_ms": 10.1}, "Invalid", "ClientLate", id="client-late"),
         pytest.param({"lateness_p99_ms": 10.0}, "Pass", "Within", id="client-just-in-time"),
         pytest.param({"client_cpu_share": 0.71}, "Invalid", "ClientBusy", id="client-busy"),
@@ -289,7 +303,7 @@ def test_a_level_and_its_gates(changes: dict[str, Any], verdict: str, word: str)
 def test_a_late_client_may_still_see_a_slow_server(
     late: float, median: float, cpu: float | None, verdict: str
 ) -> None:
-    """Median 251 ms, client at most 50 ms late: half the requests took over 200 ms by themselves."""
+    """Median 251 ms, client at most 50 ms late: half the requests took over 200 ms by itself."""
     measured = level(
         exceeded=900,
         lateness_p99_ms=late,
