@@ -1,1 +1,1 @@
-"""The contract with users: what a manifest may say, and what status answers. Pure: no clock, no I/O."""
+"""The contract with users: what a manifest may say, what status answers. No clock, no I/O."""

@@ -67,7 +67,7 @@ class Demand(SpecModel):
         if self.trough_requests_per_second > self.peak_requests_per_second:
             message = (
                 f"troughRequestsPerSecond {self.trough_requests_per_second} is above "
-                f"peakRequestsPerSecond {self.peak_requests_per_second}: swap them or raise the peak"
+                f"peakRequestsPerSecond {self.peak_requests_per_second}: swap or raise the peak"
             )
             raise ValueError(message)
         return self
@@ -87,7 +87,7 @@ class BatchSizeKnob(SpecModel):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.env is None) == (self.argument is None):
-            message = "batchSize needs exactly one of env and argument"
+            message = "batchSize needs exactly one of env and argument: keep the one in use"
             raise ValueError(message)
         if len(set(self.values)) != len(self.values):
             message = f"batchSize.values {list(self.values)} holds a value twice: remove it"
@@ -104,7 +104,7 @@ class ReplicaLimits(SpecModel):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.min > self.max:
-            message = f"replicas.min {self.min} is above replicas.max {self.max}"
+            message = f"replicas.min {self.min} is above replicas.max {self.max}: swap them"
             raise ValueError(message)
         return self
 
@@ -114,7 +114,7 @@ class Knobs(SpecModel):
 
     batch_size: BatchSizeKnob | None = Field(None, description="The batch cap of the server.")
     replicas: ReplicaLimits = Field(
-        default_factory=lambda: ReplicaLimits(),
+        default_factory=lambda: ReplicaLimits.model_validate({}),
         description="Limits of the replica bounds. Written to the HorizontalPodAutoscaler only.",
     )
     images: tuple[ImageName, ...] = Field(
@@ -126,6 +126,9 @@ class Knobs(SpecModel):
 
     @model_validator(mode="after")
     def _something_to_turn(self) -> Self:
+        if len(set(self.images)) != len(self.images):
+            message = f"knobs.images {list(self.images)} holds an image twice: remove it"
+            raise ValueError(message)
         if self.batch_size is None and not self.images:
             message = "knobs declares nothing to try: add batchSize or images"
             raise ValueError(message)
@@ -189,7 +192,7 @@ class Metrics(SpecModel):
     error_pattern: str = Field(
         "5..|429",
         max_length=256,
-        description="Regular expression (RE2, whole value) of errorLabel's values that are failures.",
+        description="RE2 expression, whole value: values of errorLabel that are failures.",
     )
     scrape_interval_seconds: int = Field(
         15, ge=1, le=600, description="How often Prometheus scrapes the target."

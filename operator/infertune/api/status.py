@@ -173,12 +173,20 @@ class TemplateValues(StatusModel):
     )
 
 
+class BatchPlace(StatusModel):
+    """Where the batch cap stood when the rollout was decided, whatever the spec says later."""
+
+    env: str | None = Field(None, description="Environment variable that holds the batch cap.")
+    argument: str | None = Field(None, description="Flag that holds the batch cap.")
+
+
 class RolloutIntent(StatusModel):
-    """What a rollout is about to write, and what stood there before: stored before the first write."""
+    """What a rollout will write and what stood there: stored before the first write."""
 
     id: str = Field("", description="Digest of the intent.")
     target_uid: str = Field("", description="UID of the workload; another object is never written.")
     container: str = Field("", description="Container whose fields are written.")
+    place: BatchPlace | None = Field(None, description="Where the batch cap stands.")
     before: TemplateValues = Field(default_factory=TemplateValues, description="Values before.")
     after: TemplateValues = Field(default_factory=TemplateValues, description="Values to write.")
     autoscaler: str | None = Field(None, description="Autoscaler whose bounds are written.")

@@ -5,6 +5,7 @@ Must not know: how objects are read. Trade-off: an invalid spec is a value (``Sp
 exception, because the operator must report it and go on.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ VERSION = "v1alpha1"
 KIND = "InferenceTuning"
 PLURAL = "inferencetunings"
 SINGULAR = "inferencetuning"
+_LONGEST_SHOWN_VALUE = 80
 SHORT_NAMES = ("it", "tuning")
 API_VERSION = f"{GROUP}/{VERSION}"
 
@@ -36,7 +38,7 @@ class SpecError:
 def parse_spec(raw: Mapping[str, Any]) -> TuningSpec | SpecError:
     """Return the typed spec, or every problem found, with the field's path and the value."""
     try:
-        return TuningSpec.model_validate(raw)
+        return TuningSpec.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         return SpecError(tuple(_problem(dict(item)) for item in error.errors(include_url=False)))
 
@@ -52,5 +54,7 @@ def parse_status(raw: Mapping[str, Any]) -> TuningStatus:
 def _problem(item: dict[str, Any]) -> str:
     path = ".".join(str(part) for part in ("spec", *item["loc"]))
     shown = repr(item.get("input"))
-    value = "" if item["type"] == "missing" or len(shown) > 80 else f" (got {shown})"
+    value = (
+        "" if item["type"] == "missing" or len(shown) > _LONGEST_SHOWN_VALUE else f" (got {shown})"
+    )
     return f"{path}: {item['msg'].removeprefix('Value error, ')}{value}"
