@@ -28,9 +28,9 @@ def test_service_time_and_capacity_by_hand() -> None:
 
 def test_two_points_are_a_line() -> None:
     """s(1) = 10, s(16) = 40: alpha = 30 / 15 = 2, tau0 = 8."""
-    assert fit_service_time([(1, 10.0), (16, 40.0)]) == ServiceTime(
-        pytest.approx(8), pytest.approx(2)
-    )
+    found = fit_service_time([(1, 10.0), (16, 40.0)])
+    assert isinstance(found, ServiceTime)
+    assert (found.tau0_ms, found.alpha_ms) == pytest.approx((8, 2))
 
 
 def test_a_flat_server_has_no_slope() -> None:
@@ -46,7 +46,8 @@ def test_a_server_without_a_fixed_part() -> None:
     """(1, 1), (8, 10): the line through both starts below zero. Through the origin, relative
     errors: (1 * 1 / 1 + 8 * 10 / 100) / (1 + 64 / 100) = 1.8 / 1.64."""
     found = fit_service_time([(1, 1.0), (8, 10.0)])
-    assert found == ServiceTime(0.0, pytest.approx(1.8 / 1.64))
+    assert isinstance(found, ServiceTime)
+    assert (found.tau0_ms, found.alpha_ms) == pytest.approx((0, 1.8 / 1.64))
 
 
 @pytest.mark.parametrize(

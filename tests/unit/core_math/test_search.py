@@ -338,7 +338,7 @@ def test_the_space_always_holds_today() -> None:
 def cases(count: int, most: tuple[int, ...], seed: int) -> list[Case]:
     """Return servers of two images and six batches whose promise somebody can keep."""
     chance = random.Random(seed)
-    made = []
+    made: list[Case] = []
     while len(made) < count:
         tau0, alpha = chance.uniform(2, 15), chance.uniform(0.5, 4)
         limit = chance.choice(most)
