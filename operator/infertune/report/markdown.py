@@ -47,7 +47,7 @@ def _sections(name: str, spec: TuningSpec | None, status: TuningStatus) -> Itera
 
 
 def _outcome(spec: TuningSpec | None, status: TuningStatus) -> str:
-    facts = [("State", status.state)]
+    facts: list[tuple[str, str]] = [("State", status.state)]
     if spec is not None:
         promise = f"P{spec.slo.percentile} at or below {spec.slo.latency_milliseconds} ms"
         errors = f"errors at or below {spec.slo.max_error_percent} %"
@@ -108,7 +108,7 @@ def _live(before: LiveFigures | None, after: LiveFigures | None) -> str:
 def _rollout(rollout: RolloutStatus | None) -> str:
     if rollout is None:
         return ""
-    facts = [
+    facts: list[tuple[str, str]] = [
         ("verdict", rollout.verdict or "none yet"),
         ("evidence", rollout.evidence or NOTHING),
         ("blocks judged", str(rollout.blocks)),
