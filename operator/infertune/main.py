@@ -31,6 +31,7 @@ from infertune.runtime.reconciler import Decide, Reconciler
 from infertune.runtime.settings import Settings, SettingsError, settings_from
 
 SILENT_LOOP_SECONDS = 60.0
+CLOSING_SECONDS = 0.25
 _BEAT_SECONDS = 5.0
 
 
@@ -69,7 +70,7 @@ class Operator:
     async def watch(self, beat: EventLoopBeat, stop: Event | None = None) -> None:
         """Run kopf's watches until a signal or the stop flag ends them."""
         registry = kopf.OperatorRegistry()
-        kopf.on.login(registry=registry)(kopf.login_via_client)
+        kopf.on.login(registry=registry)(login)
         register(registry, self.bell)
         ready = asyncio.Event()
         keeper = asyncio.create_task(beat.keep(ready))
@@ -85,6 +86,8 @@ class Operator:
             )
         finally:
             keeper.cancel()
+            # Connections that kopf has just closed get the moment that TLS needs to say so.
+            await asyncio.sleep(CLOSING_SECONDS)
 
 
 def build(
@@ -147,9 +150,32 @@ def run(operator: Operator, stop: Event | None = None) -> None:
     metrics_server, _ = start_http_server(settings.metrics_port)
     operator.engine.start(settings.workers, settings.resync_seconds)
     try:
-        asyncio.run(operator.watch(beat, stop))
+        run_watches(operator, beat, stop)
     finally:
         operator.engine.stop()
         metrics_server.shutdown()
         metrics_server.server_close()
         health.stop()
+
+
+def run_watches(operator: Operator, beat: EventLoopBeat, stop: Event | None = None) -> None:
+    """Run kopf's event loop in this thread until it is told to stop."""
+    asyncio.run(operator.watch(beat, stop))
+
+
+async def login(**_: object) -> kopf.ConnectionInfo:
+    """Give kopf the credentials that our own client uses, read anew each time it asks."""
+    configuration = load_configuration()
+    header = configuration.get_api_key_with_prefix("BearerToken") or ""
+    scheme, _space, token = header.rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        username=configuration.username or None,
+        password=configuration.password or None,
+        scheme=scheme or None,
+        token=token or None,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+    )

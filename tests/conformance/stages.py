@@ -20,7 +20,7 @@ from infertune.adapters.kube.cluster import KubeCluster
 from infertune.adapters.kube.connection import Connection, Request, load_configuration
 from infertune.adapters.kube.paths import list_path, object_path
 from infertune.core.snapshot import RawObject
-from infertune.ports import AlreadyExists, Cluster, Gone
+from infertune.ports import AlreadyExists, Cluster, Conflict, Gone
 from tests.contract.scratch_api import find_kubeconfig
 from tests.fakes.cases import served_p95
 from tests.fakes.clock import FakeClock
@@ -116,11 +116,12 @@ class RealStage:
         return dict(self._connection.send(Request("POST", path, query, placed)))
 
     def edit(self, raw: Raw, change: Change) -> Raw:
-        live = copy.deepcopy(dict(self._connection.get(_path(raw))))
-        change(live)
-        live["metadata"].pop("resourceVersion")
         query = (("fieldManager", "kubectl-edit"),)
-        return dict(self._connection.send(Request("PUT", _path(raw), query, live)))
+        while True:
+            live = copy.deepcopy(dict(self._connection.get(_path(raw))))
+            change(live)
+            with suppress(Conflict):
+                return dict(self._connection.send(Request("PUT", _path(raw), query, live)))
 
     def read(self, raw: RawObject) -> Raw | None:
         try:

@@ -6,6 +6,7 @@ renewal; its typed models are left alone, since they cost memory and drop unknow
 """
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -47,7 +48,10 @@ def load_configuration(kubeconfig: str | None = None, context: str | None = None
         try:
             kube_config.load_incluster_config(client_configuration=configuration)
         except kube_config.ConfigException:
-            kube_config.load_kube_config(client_configuration=configuration)
+            # The client reads KUBECONFIG when it is imported; here it counts when it is used.
+            kube_config.load_kube_config(
+                config_file=os.environ.get("KUBECONFIG"), client_configuration=configuration
+            )
     else:
         kube_config.load_kube_config(
             config_file=kubeconfig, context=context, client_configuration=configuration
