@@ -31,14 +31,18 @@ def spent_now(spec: TuningSpec, trials: tuple[TrialRecord, ...], now: datetime) 
     )
 
 
-def exceeded(spec: TuningSpec, status: TuningStatus, now: datetime) -> str | None:
-    """Return which limit of the budget leaves no room for another trial, or None."""
+def exceeded(spec: TuningSpec, status: TuningStatus, now: datetime, gpus: int = 0) -> str | None:
+    """Return which limit of the budget leaves no room for another trial, or None.
+
+    ``gpus`` is how many devices one replica holds; without one, a replica counts as a device.
+    """
     budget = spec.budget
     now_spent = spent_now(spec, status.trials, now)
     if now_spent.trials >= budget.max_trials:
         return f"{now_spent.trials} of {budget.max_trials} trials (spec.budget.maxTrials)"
-    if now_spent.replica_hours >= float(budget.gpu_hours):
-        return f"{now_spent.replica_hours:g} of {budget.gpu_hours} hours (spec.budget.gpuHours)"
+    device_hours = now_spent.replica_hours * max(gpus, 1)
+    if device_hours >= float(budget.gpu_hours):
+        return f"{device_hours:g} of {budget.gpu_hours} hours (spec.budget.gpuHours)"
     if now_spent.wall_clock_seconds >= budget.wall_clock_seconds:
         seconds = budget.wall_clock_seconds
         return f"{now_spent.wall_clock_seconds:.0f} of {seconds} s (spec.budget.wallClockSeconds)"

@@ -9,8 +9,9 @@ import shlex
 from typing import Any
 
 from infertune.api.spec import TuningSpec
-from infertune.api.status import Bounds, RolloutIntent
+from infertune.api.status import BatchPlace, Bounds, RolloutIntent
 from infertune.core.knobs import values_of, with_values
+from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
 from infertune.core.ownership import owners_of
 from infertune.core.render import canonical_json, digest
 from infertune.core.resolve import Resolved
@@ -18,6 +19,7 @@ from infertune.core.snapshot import Key
 from infertune.core.space import Candidate
 
 _ID_LENGTH = 12
+_LONGEST_COMMAND = 1024
 
 
 def intent_of(
@@ -36,6 +38,7 @@ def intent_of(
     intent = RolloutIntent(
         target_uid=resolved.uid,
         container=str(resolved.container["name"]),
+        place=None if knob is None else BatchPlace(env=knob.env, argument=knob.argument),
         before=before,
         after=after,
         autoscaler=resolved.autoscaler if scaled else None,
@@ -49,24 +52,32 @@ def intent_of(
 
 
 def restore_command(key: Key, spec: TuningSpec, intent: RolloutIntent) -> str:
-    """Return the kubectl line that puts the values before the rollout back, without us."""
-    before, knob = intent.before, spec.knobs.batch_size
+    """Return the kubectl line that puts the values before the rollout back, without us.
+
+    Where the line would be too long for a status, it prints the annotation that holds the values.
+    """
+    before, place = intent.before, intent.place
     entry: dict[str, Any] = {"name": intent.container}
     if before.image is not None:
         entry["image"] = before.image
-    if knob is not None and knob.argument is not None:
-        entry["args"] = list(before.args or ())
-    elif knob is not None:
+    if place is not None and place.argument is not None:
+        entry["args"] = None if before.args is None else list(before.args)
+    elif place is not None:
         value = before.batch_value
-        gone = {"name": knob.env, "$patch": "delete"}
-        entry["env"] = [gone if value is None else {"name": knob.env, "value": value}]
+        gone = {"name": place.env, "$patch": "delete"}
+        entry["env"] = [gone if value is None else {"name": place.env, "value": value}]
     patch = {"spec": {"template": {"spec": {"containers": [entry]}}}}
     reference = spec.target_ref
     lines = [_patch(key, reference.kind.lower(), reference.name, patch)]
     if intent.autoscaler is not None and intent.bounds_before is not None:
         bounds = {"spec": intent.bounds_before.model_dump(by_alias=True)}
         lines.append(_patch(key, "hpa", intent.autoscaler, bounds))
-    return " && ".join(lines)
+    command = " && ".join(lines)
+    if len(command) <= _LONGEST_COMMAND:
+        return command
+    annotation = ANNOTATION_LAST_GOOD.replace(".", "\\.")
+    path = shlex.quote(f"jsonpath={{.metadata.annotations.{annotation}}}")
+    return f"kubectl -n {key.namespace} get {reference.kind.lower()} {reference.name} -o {path}"
 
 
 def _patch(key: Key, kind: str, name: str, patch: dict[str, Any]) -> str:

@@ -7,12 +7,26 @@ name rather than guessed at.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Any, Protocol
 
-from infertune.api.spec import BatchSizeKnob
 from infertune.api.status import TemplateValues
 
-_SHELLS = frozenset({"sh", "bash", "ash", "dash", "/bin/sh", "/bin/bash", "/usr/bin/env"})
+_SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
+
+
+class Place(Protocol):
+    """Where the batch cap stands: exactly one of an environment variable and a flag."""
+
+    @property
+    def env(self) -> str | None:
+        """Name of the environment variable."""
+        ...
+
+    @property
+    def argument(self) -> str | None:
+        """Name of the flag."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,40 +58,45 @@ def find_container(
     return found
 
 
-def read_batch(container: Mapping[str, Any], knob: BatchSizeKnob) -> int | KnobProblem | None:
+def read_batch(container: Mapping[str, Any], place: Place) -> int | KnobProblem | None:
     """Return the batch cap; None when the entry is absent (the server's default)."""
-    text = (
-        _read_env(container, knob.env) if knob.env else _read_flag(container, knob.argument or "")
-    )
+    text = _read(container, place)
     if text is None or isinstance(text, KnobProblem):
         return text
     try:
         return int(text)
     except ValueError:
-        place = knob.env or knob.argument
-        return KnobProblem("KnobUnreadable", f"{place} holds {text!r}, which is not a whole number")
+        name = place.env or place.argument
+        return KnobProblem("KnobUnreadable", f"{name} holds {text!r}, which is not a whole number")
 
 
-def values_of(container: Mapping[str, Any], knob: BatchSizeKnob | None) -> TemplateValues:
-    """Return what stands in exactly the fields that a rollout writes."""
-    batch = read_batch(container, knob) if knob else None
-    by_flag = knob is not None and knob.argument is not None
-    return TemplateValues(
-        image=container.get("image"),
-        batch_value=str(batch) if isinstance(batch, int) else None,
-        args=tuple(container.get("args", ())) if by_flag else None,
-    )
+def values_of(container: Mapping[str, Any], place: Place | None) -> TemplateValues:
+    """Return what stands in exactly the fields that a rollout writes, letter by letter."""
+    image = container.get("image")
+    if place is None:
+        return TemplateValues(image=image)
+    if place.argument is not None:
+        args = container.get("args")
+        return TemplateValues(image=image, args=None if args is None else tuple(args))
+    text = _read_env(container, place.env or "")
+    return TemplateValues(image=image, batch_value=text if isinstance(text, str) else None)
 
 
 def with_values(
-    values: TemplateValues, knob: BatchSizeKnob | None, *, image: str, batch_size: int | None
+    values: TemplateValues, place: Place | None, *, image: str, batch_size: int | None
 ) -> TemplateValues:
-    """Return the values of another candidate: other image, other batch cap, all else as it was."""
+    """Return the values of another candidate: other image, other batch cap, all else as it was.
+
+    A batch cap that already stands there keeps its spelling ("08" stays "08").
+    """
+    values = values.model_copy(update={"image": image})
     text = None if batch_size is None else str(batch_size)
-    args = values.args
-    if knob is not None and knob.argument is not None and args is not None:
-        args = set_flag(args, knob.argument, text)
-    return TemplateValues(image=image, batch_value=text, args=args)
+    if place is None or _batch_in(values, place) == batch_size:
+        return values
+    if place.argument is None:
+        return values.model_copy(update={"batch_value": text})
+    args = set_flag(values.args or (), place.argument, text)
+    return values.model_copy(update={"args": args})
 
 
 def set_flag(args: tuple[str, ...], flag: str, value: str | None) -> tuple[str, ...]:
@@ -116,19 +135,51 @@ def _read_env(container: Mapping[str, Any], name: str) -> str | KnobProblem | No
     return str(entries[0].get("value", ""))
 
 
+def _read(container: Mapping[str, Any], place: Place) -> str | KnobProblem | None:
+    if place.env is not None:
+        return _read_env(container, place.env)
+    return _read_flag(container, place.argument or "")
+
+
+def _batch_in(values: TemplateValues, place: Place) -> int | None:
+    """Return the batch cap that these values stand for; an unreadable one is nobody's."""
+    entry: dict[str, Any] = {"args": values.args or ()}
+    if values.batch_value is not None:
+        entry["env"] = [{"name": place.env, "value": values.batch_value}]
+    found = read_batch(entry, place)
+    return None if isinstance(found, KnobProblem) else found
+
+
 def _read_flag(container: Mapping[str, Any], flag: str) -> str | KnobProblem | None:
     command = [str(part) for part in container.get("command", ())]
-    if command and command[0] in _SHELLS and "-c" in command:
+    args = [str(argument) for argument in container.get("args", ())]
+    if _is_shell([*command, *args]):
         return KnobProblem(
             "ShellCommand", f"{flag} would stand inside a shell string: use an env entry instead"
         )
-    args = [str(argument) for argument in container.get("args", ())]
+    if any(part == flag or part.startswith(f"{flag}=") for part in command):
+        return KnobProblem(
+            "KnobInCommand", f"{flag} stands in the container's command: move it to args"
+        )
+    found = _flag_values(args, flag)
+    if len(found) > 1:
+        return KnobProblem("KnobDuplicated", f"{flag} stands {len(found)} times: keep one")
+    return found[0] if found else None
+
+
+def _flag_values(args: list[str], flag: str) -> list[str]:
     found: list[str] = []
     for position, argument in enumerate(args):
         if argument == flag:
             found.append(args[position + 1] if position + 1 < len(args) else "")
         elif argument.startswith(f"{flag}="):
             found.append(argument.partition("=")[2])
-    if len(found) > 1:
-        return KnobProblem("KnobDuplicated", f"{flag} stands {len(found)} times: keep one")
-    return found[0] if found else None
+    return found
+
+
+def _is_shell(line: list[str]) -> bool:
+    """Whether this command line runs a string through a shell, such as ``env bash -ec "..."``."""
+    shell = any(PurePosixPath(part).name in _SHELLS for part in line[:2])
+    return shell and any(
+        part.startswith("-") and not part.startswith("--") and part.endswith("c") for part in line
+    )

@@ -11,7 +11,7 @@ def rollout_complete(raw: RawObject) -> bool:
     """Return whether every replica runs the current template and is available."""
     status, spec = raw.get("status", {}), raw["spec"]
     wanted = int(spec.get("replicas", 1))
-    if int(status.get("observedGeneration", 0)) < int(raw["metadata"].get("generation", 0)):
+    if not _seen_by_controller(raw):
         return False
     if raw.get("kind") == "StatefulSet":
         same = status.get("currentRevision") == status.get("updateRevision")
@@ -21,8 +21,18 @@ def rollout_complete(raw: RawObject) -> bool:
 
 
 def rollout_stuck(raw: RawObject) -> str | None:
-    """Return the controller's own sentence when it gave up on progress, else None."""
+    """Return the controller's own sentence when it gave up on progress, else None.
+
+    A sentence about a template that is not the current one any more says nothing.
+    """
+    if not _seen_by_controller(raw):
+        return None
     for condition in raw.get("status", {}).get("conditions", ()):
         if condition.get("type") == "Progressing" and condition.get("status") == "False":
             return f"{condition.get('reason')}: {condition.get('message')}"
     return None
+
+
+def _seen_by_controller(raw: RawObject) -> bool:
+    seen = int(raw.get("status", {}).get("observedGeneration", 0))
+    return seen >= int(raw["metadata"].get("generation", 0))

@@ -40,7 +40,7 @@ class Needs:
 
 
 _BY_STATE: dict[StateName, Needs] = {
-    "Pending": Needs(target=True, autoscaler=True),
+    "Pending": Needs(target=True, autoscaler=True, jobs=True),
     "Probing": Needs(target=True, autoscaler=True, jobs=True),
     "Searching": Needs(target=True, autoscaler=True, jobs=True, selectors=True),
     "Deciding": Needs(target=True, autoscaler=True, jobs=True),
@@ -82,7 +82,7 @@ def _config_maps(spec: TuningSpec) -> tuple[str, ...]:
 
 def _live_window(spec: TuningSpec, status: TuningStatus, now: datetime) -> LiveWindow | None:
     requests = block_requests(None)
-    if status.state in {"Pending", "Probing"}:
+    if status.state == "Pending":
         seconds = max(
             MIN_BASELINE_WINDOW_SECONDS,
             BASELINE_WINDOW_SCRAPES * spec.metrics.scrape_interval_seconds,

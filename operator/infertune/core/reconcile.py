@@ -10,10 +10,11 @@ from infertune.api.conditions import Observation, first_conditions
 from infertune.api.status import StateName, TuningStatus
 from infertune.api.v1alpha1 import SpecError
 from infertune.core.manifests.naming import FINALIZER
-from infertune.core.plan import Event, Plan, SetFinalizer
+from infertune.core.plan import Effect, Event, Plan, SetFinalizer
 from infertune.core.rollout import ROLLOUT_OPEN, advance
-from infertune.core.snapshot import Snapshot
+from infertune.core.snapshot import Snapshot, TuningView
 from infertune.core.states.applying import applying, rolling_back
+from infertune.core.states.cleanup import delete_jobs
 from infertune.core.states.deciding import deciding
 from infertune.core.states.pending import pending
 from infertune.core.states.probing import probing
@@ -34,19 +35,31 @@ STATES: Mapping[StateName, Callable[[Context], Outcome]] = {
     "Halted": settled,
 }
 
+INVALID = "InvalidSpec"
+
 
 def plan(snapshot: Snapshot) -> Plan:
     """Return what this tick does: a new status, effects in order, and when to look again."""
     tuning = snapshot.tuning
-    if isinstance(tuning.spec, SpecError):
-        return _invalid(snapshot, tuning.spec)
-    context = Context(snapshot, tuning.spec)
     rollout_open = tuning.status.state in ROLLOUT_OPEN
-    if tuning.deleting and not rollout_open:
-        return _leave(snapshot)
-    if tuning.status.observed_generation != tuning.generation and not rollout_open:
+    unreadable = isinstance(tuning.spec, SpecError)
+    if tuning.deleting and (unreadable or not rollout_open):
+        return _leave(snapshot, rollout_open=rollout_open)
+    if isinstance(tuning.spec, SpecError):
+        return _invalid(snapshot, tuning.spec, rollout_open=rollout_open)
+    context = Context(snapshot, tuning.spec)
+    if not rollout_open and (_is_new(tuning) or _was_invalid(tuning)):
         return _begin(context)
     return conclude(context, STATES[tuning.status.state](context))
+
+
+def _is_new(tuning: TuningView) -> bool:
+    return tuning.status.observed_generation != tuning.generation
+
+
+def _was_invalid(tuning: TuningView) -> bool:
+    """Whether an earlier look, perhaps by an older operator, could not read this very spec."""
+    return any(c.type == "Ready" and c.reason == INVALID for c in tuning.status.conditions)
 
 
 def _begin(context: Context) -> Plan:
@@ -75,28 +88,43 @@ def _begin(context: Context) -> Plan:
     return Plan(status=fresh, decision=words, requeue_seconds=0.0)
 
 
-def _invalid(snapshot: Snapshot, problem: SpecError) -> Plan:
-    """Return the plan of a spec that cannot be read: say so, touch nothing."""
+def _invalid(snapshot: Snapshot, problem: SpecError, *, rollout_open: bool) -> Plan:
+    """Return the plan of a spec that cannot be read: say so, touch nothing.
+
+    The generation counts as observed, or tools that wait for it would wait for ever; during a
+    rollout it does not, since a change of spec has to turn that back once it can be read.
+    """
     tuning = snapshot.tuning
     status = tuning.status
+    if not rollout_open:
+        status = status.model_copy(update={"observed_generation": tuning.generation})
     conditions = status.conditions or first_conditions(snapshot.now, tuning.generation)
     status = status.model_copy(update={"conditions": conditions})
     told = (
-        Observation("Ready", "False", "InvalidSpec", str(problem)),
+        Observation("Ready", "False", INVALID, str(problem)),
         Observation("Reconciling", "False", "Observed", "the spec of this generation is known"),
-        Observation("Stalled", "True", "InvalidSpec", str(problem)),
+        Observation("Stalled", "True", INVALID, str(problem)),
     )
     conditions = observe(status, told, snapshot.now, tuning.generation)
     status = status.model_copy(update={"conditions": conditions})
     changed = conditions != tuning.status.conditions
-    events = (Event("Warning", "InvalidSpec", str(problem)),) if changed else ()
+    events = (Event("Warning", INVALID, str(problem)),) if changed else ()
     return Plan(
         status=status, events=events, decision=f"invalid spec: {problem}" if changed else ""
     )
 
 
-def _leave(snapshot: Snapshot) -> Plan:
-    """Return the plan of a deleted tuning without an open rollout: let it go."""
-    finalizer = FINALIZER in snapshot.tuning.finalizers
-    effects = (SetFinalizer(present=False),) if finalizer else ()
-    return Plan(status=snapshot.tuning.status, effects=effects)
+def _leave(snapshot: Snapshot, *, rollout_open: bool) -> Plan:
+    """Return the plan of a deleted tuning: remove what it started, then let it go.
+
+    A rollout is open here only when the spec cannot be read; its way back is then told to people.
+    """
+    tuning = snapshot.tuning
+    effects: tuple[Effect, ...] = delete_jobs(tuning.key, snapshot.jobs)
+    if FINALIZER in tuning.finalizers:
+        effects = (*effects, SetFinalizer(present=False))
+    events: tuple[Event, ...] = ()
+    if rollout_open and tuning.status.rollout is not None:
+        words = f"deleted with an open rollout; to go back: {tuning.status.rollout.restore_command}"
+        events = (Event("Warning", "RolloutAbandoned", words),)
+    return Plan(status=tuning.status, effects=effects, events=events)

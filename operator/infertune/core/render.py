@@ -6,7 +6,6 @@ figure means. Trade-off: rounding here is for eyes and status only; decisions us
 
 import json
 from hashlib import sha256
-from typing import Any
 
 from infertune.api.status import Configuration, Reading
 from infertune.core.evidence import Evidence, NoData
@@ -77,11 +76,6 @@ def configuration_text(configuration: Configuration) -> str:
     if configuration.min_replicas is not None:
         parts.append(f"{configuration.min_replicas}-{configuration.max_replicas} replicas")
     return ", ".join(parts)
-
-
-def compact(model: dict[str, Any]) -> dict[str, Any]:
-    """Return a mapping without its None values."""
-    return {name: value for name, value in model.items() if value is not None}
 
 
 def _short(value: float) -> float:

@@ -36,6 +36,7 @@ class Resolved:
     container: RawObject
     port: int
     ready_path: str | None
+    ready_port: int
     batch_size: int | None
     autoscaler: str | None
     autoscaler_uid: str | None
@@ -102,6 +103,7 @@ def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
         container=container,
         port=port,
         ready_path=_ready_path(container, spec),
+        ready_port=_ready_port(container, spec) or port,
         batch_size=batch,
         autoscaler=autoscaler["metadata"]["name"] if autoscaler else None,
         autoscaler_uid=autoscaler["metadata"]["uid"] if autoscaler else None,
@@ -141,8 +143,21 @@ def _port(container: Mapping[str, Any], spec: TuningSpec) -> int | None:
 def _ready_path(container: Mapping[str, Any], spec: TuningSpec) -> str | None:
     if spec.load.ready_path is not None:
         return spec.load.ready_path
-    path = container.get("readinessProbe", {}).get("httpGet", {}).get("path")
+    probe = container.get("readinessProbe", {}).get("httpGet", {})
+    # A certificate that only the kubelet accepts: the pod's own Ready is asked instead.
+    path = probe.get("path") if probe.get("scheme", "HTTP") == "HTTP" else None
     return str(path) if path else None
+
+
+def _ready_port(container: Mapping[str, Any], spec: TuningSpec) -> int | None:
+    """Return the port of the readiness probe, which need not be the one that serves."""
+    if spec.load.ready_path is not None:
+        return None
+    port = container.get("readinessProbe", {}).get("httpGet", {}).get("port")
+    if isinstance(port, str):
+        named = (p for p in container.get("ports", ()) if p.get("name") == port)
+        port = next((p.get("containerPort") for p in named), None)
+    return None if port is None else int(port)
 
 
 def missing_config_map(snapshot: Snapshot, spec: TuningSpec) -> Problem | None:

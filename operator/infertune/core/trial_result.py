@@ -16,7 +16,6 @@ from infertune.core.snapshot import ProbeFailure
 from infertune_probes.contract.load import Envelope
 from infertune_probes.contract.load_result import Level, LoadResult
 
-PERCENTILE = 0.95
 _DIGITS = 3
 
 

@@ -29,14 +29,23 @@ _PERMANENT: Mapping[str, str] = {
     "FailedCreate": "Refused",
     "DeadlineExceeded": "DeadlineExceeded",
     "Evicted": "Evicted",
+    "Preempting": "Evicted",
+    "PreemptionByScheduler": "Evicted",
+    "EvictionByEvictionAPI": "Evicted",
+    "DeletionByTaintManager": "Evicted",
+    "DeletionByPodGC": "Evicted",
+    "TerminationByKubelet": "Evicted",
+    "NodeLost": "Evicted",
+    "NodeShutdown": "Evicted",
+    "Terminated": "Evicted",
 }
 _TRANSIENT: Mapping[str, str] = {
     "ErrImagePull": "ImageUnavailable",
     "ImagePullBackOff": "ImageUnavailable",
     "Unschedulable": "NoCapacity",
 }
-# A pod lost to eviction or a vanished node says nothing about the candidate.
-_NOT_THE_CANDIDATE = frozenset({"Evicted", "DeadlineExceeded", "NodeLost"})
+# A pod lost to eviction, preemption or a vanished node says nothing about the candidate.
+_NOT_THE_CANDIDATE = frozenset({"Evicted", "DeadlineExceeded"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ def next_step(jobs: TrialJobs, resolved: Resolved, spec: TuningSpec, now: dateti
     """Return what this trial needs now."""
     server, load = jobs.server, jobs.load
     if load is not None and load.result is not None:
-        return _believed(server, load.result)
+        return _believed(server, load.result, spec, now)
     if server is None:
         return (
             StartServer() if load is None else Ending("Invalid", "ServerLost", "its Job vanished")
@@ -96,14 +105,22 @@ def next_step(jobs: TrialJobs, resolved: Resolved, spec: TuningSpec, now: dateti
         return ending
     if load is not None:
         return _load_step(load, spec, now)
-    return _before_load(server, resolved)
+    return _before_load(server, resolved, spec, now)
 
 
-def _believed(server: JobView | None, result: Envelope | ProbeFailure) -> TrialStep:
-    """A restarted or killed server makes numbers that no server start of this kind would give."""
-    if server is not None and server.failure_reason == "OOMKilled":
-        return Ending("Failed", "OutOfMemory", server.failure_message or "killed for memory")
-    if server is not None and server.restarts > 0:
+def _believed(
+    server: JobView | None, result: Envelope | ProbeFailure, spec: TuningSpec, now: datetime
+) -> TrialStep:
+    """A server that ended or restarted makes numbers that none of its kind would give.
+
+    The rates before a crash look good, and yet nobody wants that server.
+    """
+    if server is None:
+        return Finished(result)
+    ending = _server_ending(server, spec, now)
+    if ending is not None:
+        return ending
+    if server.restarts > 0:
         return Ending("Invalid", "ServerRestarted", f"{server.restarts} restarts during the load")
     return Finished(result)
 
@@ -112,8 +129,10 @@ def _server_ending(server: JobView, spec: TuningSpec, now: datetime) -> Ending |
     reason = server.failure_reason or ""
     detail = server.failure_message or reason
     if reason in _PERMANENT:
-        phase = "Invalid" if reason in _NOT_THE_CANDIDATE else "Failed"
-        return Ending(phase, _PERMANENT[reason], detail)
+        word = _PERMANENT[reason]
+        return Ending("Invalid" if word in _NOT_THE_CANDIDATE else "Failed", word, detail)
+    if server.finished and server.pod_name is None:
+        return Ending("Invalid", "ServerLost", detail or "its pod was deleted by somebody")
     if server.finished:
         return Ending("Failed", "Crashed", detail or "the server ended by itself during the trial")
     waited = (now - server.created_at).total_seconds()
@@ -137,9 +156,12 @@ def _load_step(load: JobView, spec: TuningSpec, now: datetime) -> TrialStep:
     return Wait("load is offered")
 
 
-def _before_load(server: JobView, resolved: Resolved) -> TrialStep:
+def _before_load(server: JobView, resolved: Resolved, spec: TuningSpec, now: datetime) -> TrialStep:
     if server.pod_phase != "Running" or not server.pod_ip:
         return Wait(f"the server is {server.failure_reason or 'starting'}")
     if resolved.ready_path is None and not server.pod_ready:
+        rules, waited = spec.trial, (now - server.created_at).total_seconds()
+        if waited > rules.scheduling_timeout_seconds + rules.startup_timeout_seconds:
+            return Ending("Failed", "NotReady", f"not ready after {waited:.0f} s")
         return Wait("the server is not ready")
     return StartLoad(server.pod_ip)

@@ -47,43 +47,96 @@ WriteStep = Write | RollingOut | AllWritten
 
 
 def next_write(
-    key: Key, spec: TuningSpec, intent: RolloutIntent, live: LiveObjects, *, back: bool
+    key: Key,
+    spec: TuningSpec,
+    intent: RolloutIntent,
+    live: LiveObjects,
+    *,
+    back: bool,
+    patient: bool = True,
 ) -> WriteStep:
     """Return the next step towards the intent, or back from it.
 
     Every state that an interrupted run can leave behind is a prefix of the same path, so the way
-    back may start anywhere on it.
+    back may start anywhere on it. ``patient`` False goes on though replicas are still missing.
     """
-    bounds = bounds_of(live.autoscaler)
-    start, goal = intent.bounds_before, intent.bounds_after
-    if back:
-        start, goal = goal, start
-    scaled = bounds is not None and start is not None and goal is not None
-    wide = _wider(start, goal) if start is not None and goal is not None else None
-    if not _template_written(spec, intent, live.target, back=back):
-        if scaled and start is not None and wide is not None and bounds != wide:
-            effect = apply_bounds(key, intent, start, wide, back=back)
-            return Write(effect, f"widen the replica bounds to {_text(wide)}")
-        return Write(apply_template(key, spec, intent, back=back), "write the pod template")
-    if not rollout_complete(live.target):
+    scale = _scale_of(intent, live, back=back)
+    if not template_written(intent, live.target, back=back):
+        if scale is not None and scale.found != scale.wide:
+            return _bounds_write(key, intent, scale, scale.wide, back=back)
+        effect = apply_template(key, spec, intent, live.target, back=back)
+        return Write(effect, "write the pod template")
+    if patient and not rollout_complete(live.target):
         return RollingOut()
-    if scaled and goal is not None and wide is not None and bounds != goal:
-        effect = apply_bounds(key, intent, wide, goal, back=back)
-        return Write(effect, f"set the replica bounds to {_text(goal)}")
+    if scale is not None and scale.found != scale.goal:
+        return _bounds_write(key, intent, scale, scale.goal, back=back)
     return AllWritten()
 
 
-def _template_written(
-    spec: TuningSpec, intent: RolloutIntent, target: RawObject, *, back: bool
-) -> bool:
+def template_written(intent: RolloutIntent, target: RawObject, *, back: bool) -> bool:
+    """Return whether the pod template holds the values that the intent wants."""
     wanted = intent.before if back else intent.after
     container = find_container(target["spec"]["template"], intent.container)
     if isinstance(container, KnobProblem):
         return False
-    found = values_of(container, spec.knobs.batch_size)
+    found = values_of(container, intent.place)
     if wanted.image is not None and found.image != wanted.image:
         return False
     return found.batch_value == wanted.batch_value and found.args == wanted.args
+
+
+def foreign_bounds(intent: RolloutIntent, live: LiveObjects) -> Bounds | None:
+    """Return the bounds of the intent's autoscaler when somebody else has set them."""
+    found = bounds_of(_our_autoscaler(intent, live))
+    before, after = intent.bounds_before, intent.bounds_after
+    if found is None or before is None or after is None:
+        return None
+    return None if found in (before, after, _wider(before, after)) else found
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Bounds of the autoscaler: as found, where this direction starts, widest, where it ends."""
+
+    found: Bounds
+    start: Bounds
+    wide: Bounds
+    goal: Bounds
+
+
+def _scale_of(intent: RolloutIntent, live: LiveObjects, *, back: bool) -> _Scale | None:
+    """Return the scale of this rollout; None when it has none, or no longer.
+
+    On the way back, bounds that somebody else has set stay as they are: they must not keep the
+    template from going back.
+    """
+    found = bounds_of(_our_autoscaler(intent, live))
+    start, goal = intent.bounds_before, intent.bounds_after
+    if found is None or start is None or goal is None:
+        return None
+    if back and foreign_bounds(intent, live) is not None:
+        return None
+    if back:
+        start, goal = goal, start
+    return _Scale(found, start, _wider(start, goal), goal)
+
+
+def _our_autoscaler(intent: RolloutIntent, live: LiveObjects) -> RawObject | None:
+    """Return the autoscaler of the intent; one that took its place is somebody else's."""
+    found = live.autoscaler
+    if found is None or found["metadata"]["uid"] != intent.autoscaler_uid:
+        return None
+    return found
+
+
+def _bounds_write(
+    key: Key, intent: RolloutIntent, scale: _Scale, new: Bounds, *, back: bool
+) -> Write:
+    """Return the write from the bounds that stand there, if they are of this rollout."""
+    old = scale.found if scale.found in (scale.start, scale.goal) else scale.wide
+    verb = "widen" if new == scale.wide else "set"
+    effect = apply_bounds(key, intent, old, new, back=back)
+    return Write(effect, f"{verb} the replica bounds to {_text(new)}")
 
 
 def _wider(one: Bounds, other: Bounds) -> Bounds:

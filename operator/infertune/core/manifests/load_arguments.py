@@ -19,7 +19,8 @@ def load_arguments(
 ) -> list[str]:
     """Return the arguments for the ladder of ``record`` against the server at ``address``."""
     load, trial = spec.load, spec.trial
-    origin = f"http://{address}:{resolved.port}"
+    host = f"[{address}]" if ":" in address else address
+    origin = f"http://{host}:{resolved.port}"
     arguments = [
         *("--url", origin + load.path),
         *("--method", load.method),
@@ -34,7 +35,8 @@ def load_arguments(
         *("--max-seconds", str(_longest(record, spec))),
     ]
     if resolved.ready_path is not None:
-        ready = [origin + resolved.ready_path, str(trial.startup_timeout_seconds)]
+        url = f"http://{host}:{resolved.ready_port}{resolved.ready_path}"
+        ready = [url, str(trial.startup_timeout_seconds)]
         arguments += ["--wait-ready", *ready]
     if load.payload_ref is not None:
         arguments += ["--header", f"Content-Type: {load.content_type}"]

@@ -20,7 +20,8 @@ ANNOTATION_TUNING = "infertune.io/tuning"
 ANNOTATION_LAST_GOOD = "infertune.io/last-good"
 FINALIZER = "infertune.io/rollout"
 MANAGED_BY = "infertune"
-_LONGEST_PREFIX = 38
+# With a digest, a suffix such as "-benchmark" and what a Job adds to its pods this stays below 63.
+_LONGEST_PREFIX = 36
 
 
 def trial_name(tuning: TuningView, candidate: Candidate, attempt: int) -> str:

@@ -43,7 +43,7 @@ def gpu_check_job(
         {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
         {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"},
     ]
-    pod = _pod(container, node=node, runtime_class=resolved.runtime_class)
+    pod = _pod(container, installation, node=node, runtime_class=resolved.runtime_class)
     name = probe_job_name(tuning, "gpu", node)
     return job(tuning, name, "gpu", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
 
@@ -59,23 +59,27 @@ def benchmark_job(
     )
     if resolved.gpus:
         container["resources"]["limits"][GPU_RESOURCE] = "1"
-    pod = _pod(container, node=node, runtime_class=resolved.runtime_class)
+    pod = _pod(container, installation, node=node, runtime_class=resolved.runtime_class)
     name = probe_job_name(tuning, "benchmark", node)
     return job(tuning, name, "benchmark", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
 
 
 def load_job(
-    tuning: TuningView, trial: str, arguments: list[str], spec: TuningSpec, image: str
+    tuning: TuningView,
+    trial: str,
+    arguments: list[str],
+    spec: TuningSpec,
+    installation: Installation,
 ) -> RawObject:
     """Return the Job that offers load to a trial server; ``arguments`` are the load probe's."""
-    container = _container(image, ["infertune_probes.load", *arguments], "500m")
+    container = _container(installation.probe_image, ["infertune_probes.load", *arguments], "500m")
     volumes: list[dict[str, Any]] = []
     if spec.load.payload_ref is not None:
         reference = spec.load.payload_ref
         _mount(container, volumes, "payload", reference.config_map)
     if spec.quality is not None:
         _mount(container, volumes, "golden", spec.quality.golden_config_map)
-    pod = _pod(container, node=None, runtime_class=None)
+    pod = _pod(container, installation, node=None, runtime_class=None)
     pod["spec"]["volumes"] = volumes
     rules = spec.trial
     seconds = (
@@ -138,7 +142,11 @@ def _container(image: str, module: list[str], cpu_limit: str) -> dict[str, Any]:
 
 
 def _pod(
-    container: dict[str, Any], *, node: str | None, runtime_class: str | None
+    container: dict[str, Any],
+    installation: Installation,
+    *,
+    node: str | None,
+    runtime_class: str | None,
 ) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
@@ -150,6 +158,8 @@ def _pod(
     }
     if runtime_class:
         spec["runtimeClassName"] = runtime_class
+    if installation.trial_priority_class:
+        spec["priorityClassName"] = installation.trial_priority_class
     if node is not None:
         spec["affinity"] = {"nodeAffinity": _on_node(node)}
         spec["tolerations"] = [{"operator": "Exists", "effect": "NoSchedule"}]

@@ -21,6 +21,7 @@ from infertune.core.snapshot import RawObject, TuningView
 PATCH_KEY = "patch.json"
 AUTOSCALER_PATCH_KEY = "autoscaler-patch.json"
 _SHORT = 8
+_LONGEST_PREFIX = 200
 
 
 def patches(
@@ -59,7 +60,8 @@ def patch_digest(content: dict[str, str]) -> str:
 
 def config_map_name(tuning: TuningView, content_digest: str) -> str:
     """Return the name of the ConfigMap with this content."""
-    return f"{tuning.key.name[:200]}-recommendation-{content_digest[:_SHORT]}"
+    prefix = tuning.key.name[:_LONGEST_PREFIX].rstrip("-.")
+    return f"{prefix}-recommendation-{content_digest[:_SHORT]}"
 
 
 def recommendation_config_map(tuning: TuningView, content: dict[str, str]) -> RawObject:

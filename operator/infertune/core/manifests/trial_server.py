@@ -4,7 +4,7 @@ Role: one server start of one candidate, as a Job. Must not know: rates, results
 and not a Deployment, so that a dead operator never leaves a ghost that holds a GPU.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infertune.api.spec import TuningSpec
@@ -85,7 +85,15 @@ def _with_values(
         if values.args is not None:
             changed["args"] = list(values.args)
         return changed
-    rest = [entry for entry in container.get("env", ()) if entry.get("name") != knob.env]
-    added = [] if values.batch_value is None else [{"name": knob.env, "value": values.batch_value}]
-    changed["env"] = [*rest, *added]
+    changed["env"] = _env_with(container.get("env", ()), str(knob.env), values.batch_value)
     return changed
+
+
+def _env_with(
+    entries: Sequence[Mapping[str, Any]], name: str, value: str | None
+) -> list[Mapping[str, Any]]:
+    """Return the entries with one set in its place: later ones may refer to it as $(NAME)."""
+    fresh = [] if value is None else [{"name": name, "value": value}]
+    names = [entry.get("name") for entry in entries]
+    at = names.index(name) if name in names else len(names)
+    return [*entries[:at], *fresh, *entries[at + 1 :]]

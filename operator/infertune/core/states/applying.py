@@ -8,13 +8,13 @@ as the same write or found done.
 from infertune.api.conditions import Observation
 from infertune.api.status import RolloutStatus
 from infertune.core.intents import restore_command
-from infertune.core.live_rollout import rollout_stuck
+from infertune.core.live_rollout import rollout_complete, rollout_stuck
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import Event, SetFinalizer
 from infertune.core.render import number
 from infertune.core.rollout import RolloutEvent
 from infertune.core.story import Context, Outcome
-from infertune.core.writes import AllWritten, LiveObjects, Write, next_write
+from infertune.core.writes import AllWritten, LiveObjects, Write, foreign_bounds, next_write
 
 ROLLOUT_WAIT_SECONDS = 2.0
 
@@ -39,29 +39,52 @@ def applying(context: Context) -> Outcome:
 
 
 def rolling_back(context: Context) -> Outcome:
-    """Return the next write back; at the end Halted, since a human has to look."""
+    """Return the next write back; at the end Halted, since a human has to look.
+
+    Bounds that somebody else has set stay, and the template goes back all the same. Replicas that
+    do not come up in time end the waiting, not the way back.
+    """
     rollout, live = _open(context)
     if live is None:
         return target_gone(context)
+    intent = rollout.intent
+    assert intent is not None
+    if conflict(context) and not _only_bounds(context):
+        return halt("FieldTaken", "a declared field was taken while rolling back", rollout)
     if conflict(context):
-        return _halt(context, "FieldTaken", "a declared field was taken while rolling back")
-    assert rollout.intent is not None
-    step = next_write(context.key, context.spec, rollout.intent, live, back=True)
+        intent = intent.model_copy(update={"autoscaler_uid": None})
+    seconds = context.seconds_since(rollout.rollback_started_at)
+    patient = seconds <= context.spec.rollout.apply_timeout_seconds
+    step = next_write(context.key, context.spec, intent, live, back=True, patient=patient)
     if isinstance(step, Write):
         return _write(step)
     if not isinstance(step, AllWritten):
         return Outcome(requeue_seconds=ROLLOUT_WAIT_SECONDS)
-    seconds = context.seconds_since(rollout.rollback_started_at)
+    return _rolled_back(context, rollout, live, seconds)
+
+
+def _rolled_back(
+    context: Context, rollout: RolloutStatus, live: LiveObjects, seconds: float
+) -> Outcome:
+    assert rollout.intent is not None
     why = rollout.evidence or "the rollout did not finish"
     words = f"rolled back in {number(seconds)} s: {why}"
+    if not rollout_complete(live.target):
+        words = f"the old values stand, replicas are still missing after {number(seconds)} s: {why}"
+    observed = [
+        Observation("Applied", "False", "RolledBack", words),
+        Observation("Stalled", "True", "RolledBack", words),
+    ]
+    foreign = foreign_bounds(rollout.intent, live)
+    if foreign is not None:
+        text = f"{foreign.min_replicas}-{foreign.max_replicas}"
+        left = f"replica bounds {text} were set by somebody else and left as they are"
+        observed.append(Observation("FieldConflict", "True", "FieldTaken", left))
     rollout = rollout.model_copy(update={"rolled_back_at": context.now})
     return Outcome(
         changes=(("rollout", rollout),),
         event="RollbackComplete",
-        observed=(
-            Observation("Applied", "False", "RolledBack", words),
-            Observation("Stalled", "True", "RolledBack", words),
-        ),
+        observed=tuple(observed),
         told=(Event("Warning", "RolledBack", words),),
         decision=words,
         requeue_seconds=0.0,
@@ -88,7 +111,7 @@ def begin_rollback(
 def asked_to_turn_back(context: Context, rollout: RolloutStatus) -> Outcome | None:
     """Return the end of an open rollout that a human, a new spec or a deletion asks for."""
     if conflict(context):
-        return _halt(context, "FieldTaken", "a declared field was taken; see FieldConflict")
+        return halt("FieldTaken", "a declared field was taken; see FieldConflict", rollout)
     if context.tuning.deleting:
         return begin_rollback(context, rollout, "DeletionRequested", "the tuning is being deleted")
     if context.tuning.generation != context.status.observed_generation:
@@ -98,12 +121,19 @@ def asked_to_turn_back(context: Context, rollout: RolloutStatus) -> Outcome | No
 
 def target_gone(context: Context) -> Outcome:
     """Return the end of a rollout whose target is not there any more."""
-    return _halt(context, "TargetMissing", "the target vanished or was replaced during the rollout")
+    why = "the target vanished or was replaced during the rollout"
+    return halt("TargetMissing", why, context.status.rollout)
 
 
 def conflict(context: Context) -> bool:
     """Return whether an earlier write met a field that somebody else has taken."""
     return any(c.type == "FieldConflict" and c.status == "True" for c in context.status.conditions)
+
+
+def _only_bounds(context: Context) -> bool:
+    """Return whether the field that was taken is one of the autoscaler's bounds."""
+    taken = next(c for c in context.status.conditions if c.type == "FieldConflict")
+    return taken.message.startswith(("spec.minReplicas", "spec.maxReplicas"))
 
 
 def _open(context: Context) -> tuple[RolloutStatus, LiveObjects | None]:
@@ -157,12 +187,19 @@ def _applied(context: Context, rollout: RolloutStatus) -> Outcome:
     )
 
 
-def _halt(context: Context, event: RolloutEvent, why: str) -> Outcome:
-    command = context.status.rollout.restore_command if context.status.rollout else None
+def halt(
+    event: RolloutEvent, why: str, rollout: RolloutStatus | None, *more: Observation
+) -> Outcome:
+    """Return the end of a rollout that somebody has to look at, with the way back by hand."""
+    command = rollout.restore_command if rollout else None
     words = f"{why}; the values before: {command}" if command else why
     return Outcome(
         event=event,
-        observed=(Observation("Stalled", "True", event, words),),
+        observed=(
+            Observation("Stalled", "True", event, words),
+            Observation("Applied", "Unknown", event, words),
+            *more,
+        ),
         told=(Event("Warning", event, why),),
         decision=f"halted: {why}",
         requeue_seconds=0.0,

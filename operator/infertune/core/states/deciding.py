@@ -17,6 +17,7 @@ from infertune.api.status import (
     RolloutStatus,
     TrialRecord,
 )
+from infertune.core.budget import exceeded
 from infertune.core.capacity import Carrier, Choice, choose
 from infertune.core.cost import cost_of, declared_price
 from infertune.core.evidence import NoData
@@ -28,9 +29,10 @@ from infertune.core.manifests.recommendation import (
     patches,
     recommendation_config_map,
 )
-from infertune.core.plan import CreateObject, Event
+from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import configuration_text, number, shown
 from infertune.core.resolve import Problem, Resolved, resolve
+from infertune.core.slo import required_verification_seconds
 from infertune.core.space import Candidate
 from infertune.core.states.pending import LOOK_AGAIN_SECONDS
 from infertune.core.states.searching import candidate_of
@@ -55,7 +57,7 @@ def _recommend(context: Context, resolved: Resolved) -> Outcome:
     choice = _choice(context, allowed, incumbent)
     better = _choice(context, all_trials, incumbent)
     if choice is None and better is None:
-        return _unreachable(context)
+        return _unreachable(context, resolved.gpus)
     withheld: str | None = None
     if choice is None:
         assert better is not None
@@ -175,16 +177,19 @@ def _publish(context: Context, resolved: Resolved, recommendation: Recommendatio
     effects = (CreateObject(recommendation_config_map(context.tuning, content)),)
     if context.spec.mode == "Recommend":
         words = "Recommend: nothing is written to the target; see the patch in the ConfigMap"
-        seen = Observation("Applied", "False", "RecommendOnly", words)
-        return Outcome(event="Recommended", observed=(seen,), effects=effects)
+        return _recommended("RecommendOnly", words, effects)
     if _withheld_only(recommendation, resolved):
         words = f"image {chosen.image} is recommended only: spec.quality declares no check"
-        seen = Observation("Applied", "False", "QualityUndeclared", words)
-        return Outcome(event="Recommended", observed=(seen,), effects=effects)
+        return _recommended("QualityUndeclared", words, effects)
+    short = verification_too_short(context)
+    if short is not None:
+        return _recommended("VerificationTooShort", short, effects)
     intent = intent_of(context.key, context.spec, resolved, candidate, bounds)
     if intent is None:
         seen = Observation("Applied", "True", "NothingToChange", "today's settings are the best")
-        return Outcome(event="NothingToChange", observed=(seen,), effects=effects)
+        return Outcome(
+            event="NothingToChange", observed=(seen,), effects=effects, requeue_seconds=0.0
+        )
     command = restore_command(context.key, context.spec, intent)
     rollout = RolloutStatus(intent=intent, started_at=context.now, restore_command=command)
     words = f"applying {configuration_text(chosen)}"
@@ -203,15 +208,43 @@ def _publish(context: Context, resolved: Resolved, recommendation: Recommendatio
     )
 
 
+def _recommended(reason: str, words: str, effects: tuple[Effect, ...]) -> Outcome:
+    return Outcome(
+        event="Recommended",
+        observed=(Observation("Applied", "False", reason, words),),
+        effects=effects,
+        decision=words,
+        requeue_seconds=0.0,
+    )
+
+
+def verification_too_short(context: Context) -> str | None:
+    """Return why the declared verification could not pass on the traffic of the baseline."""
+    declared = context.spec.rollout.verification_seconds
+    baseline = context.status.baseline
+    rate = baseline.request_rate.value if baseline else None
+    if declared is None or not rate:
+        return None
+    interval = float(context.spec.metrics.scrape_interval_seconds)
+    needed = required_verification_seconds(rate, interval, context.spec.slo.percentile)
+    if isinstance(needed, NoData) or declared >= needed:
+        return None
+    return (
+        f"spec.rollout.verificationSeconds is {declared}, but {number(rate)} requests per second "
+        f"need {needed:.0f} s for a verdict: raise or remove it; nothing is written"
+    )
+
+
 def _withheld_only(recommendation: Recommendation, resolved: Resolved) -> bool:
     chosen = recommendation.configuration.image
     return chosen != resolved.image and recommendation.image_only_recommended == chosen
 
 
-def _unreachable(context: Context) -> Outcome:
+def _unreachable(context: Context, gpus: int) -> Outcome:
     spec, demand = context.spec, context.spec.demand
     measured = [t for t in context.status.trials if t.phase == "Completed" and t.levels]
     best = max(measured, key=lambda t: t.knee_rate or 0.0, default=None)
+    failed = any(level.verdict == "Fail" for trial in measured for level in trial.levels)
     if best is None:
         failures = "; ".join(f"{t.reason}: {t.message}" for t in context.status.trials[-3:])
         words = f"no trial gave a usable measurement ({failures or 'none was run'})"
@@ -223,10 +256,16 @@ def _unreachable(context: Context) -> Outcome:
             f"replica: {demand.peak_requests_per_second}/s would need {needed:.1f} replicas, "
             f"spec.knobs.replicas.max is {spec.knobs.replicas.max}; limited by the replica limit"
         )
-        seen = Observation("SLOAchievable", "False", "ReplicaLimit", words)
-    else:
-        words = _no_knee(context, measured)
+        seen = Observation(
+            "SLOAchievable", "False", "ReplicaLimit", words + _cut_short(context, gpus)
+        )
+    elif failed:
+        words = _no_knee(context, measured) + _cut_short(context, gpus)
         seen = Observation("SLOAchievable", "False", "Unreachable", words)
+    else:
+        words = "no rate was proven to keep or to break the promise" + _cut_short(context, gpus)
+        seen = Observation("SLOAchievable", "Unknown", "Inconclusive", words)
+    words = seen.message
     return Outcome(
         event="NothingKeepsSlo",
         observed=(
@@ -235,7 +274,14 @@ def _unreachable(context: Context) -> Outcome:
         ),
         told=(Event("Warning", seen.reason, words),),
         decision=f"nothing is changed: {words}",
+        requeue_seconds=0.0,
     )
+
+
+def _cut_short(context: Context, gpus: int) -> str:
+    """Say that more might be found, when it was the budget that ended the search."""
+    over = exceeded(context.spec, context.status, context.now, gpus)
+    return "" if over is None else f"; the budget ended the search: {over}"
 
 
 def _no_knee(context: Context, measured: list[TrialRecord]) -> str:

@@ -5,19 +5,30 @@ probes, trials. Trade-off: Recommend goes on without live traffic, since trials 
 it; Apply waits, since it could not verify what it changes.
 """
 
+from dataclasses import replace
+
 from infertune.api.conditions import Observation
 from infertune.api.status import LiveFigures, TargetFacts
 from infertune.core.evidence import NoData
 from infertune.core.render import configuration_text, reading, shown
 from infertune.core.resolve import Problem, Resolved, missing_config_map, resolve
 from infertune.core.snapshot import LiveEvidence
+from infertune.core.states.cleanup import delete_jobs
 from infertune.core.story import Context, Outcome
 
 LOOK_AGAIN_SECONDS = 15.0
 
 
 def pending(context: Context) -> Outcome:
-    """Return the next step: a condition that says what is missing, or on to the probes."""
+    """Return the next step: a condition that says what is missing, or on to the probes.
+
+    Jobs of an earlier generation, or of a target that vanished, hold devices for nothing.
+    """
+    leftovers = delete_jobs(context.key, context.snapshot.jobs)
+    return replace(_look(context), effects=leftovers)
+
+
+def _look(context: Context) -> Outcome:
     resolved = resolve(context.snapshot, context.spec)
     problem = resolved if isinstance(resolved, Problem) else None
     problem = problem or missing_config_map(context.snapshot, context.spec)

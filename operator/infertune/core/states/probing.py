@@ -9,15 +9,15 @@ from infertune.api.conditions import Observation
 from infertune.api.status import ProbeSummary
 from infertune.core.manifests.naming import probe_job_name
 from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job
-from infertune.core.plan import CreateObject, DeleteObject, Effect, Event
+from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import number
 from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.snapshot import JobRole, JobView, ProbeFailure, RawObject
+from infertune.core.states.cleanup import delete_job
 from infertune.core.states.pending import LOOK_AGAIN_SECONDS
 from infertune.core.story import Context, Outcome
 from infertune_probes.contract.load import Envelope
 
-JOB_API = "batch/v1"
 WAIT_SECONDS = 5.0
 _LONGEST_SUMMARY = 512
 
@@ -28,22 +28,26 @@ def probing(context: Context) -> Outcome:
     if isinstance(resolved, Problem):
         seen = Observation(resolved.condition, "False", resolved.reason, resolved.message)
         return Outcome(event="TargetMissing", observed=(seen,), requeue_seconds=LOOK_AGAIN_SECONDS)
-    recorded = {(summary.probe, summary.node) for summary in context.status.probes}
     wanted = [(probe, node) for node in context.status.target.nodes for probe in _probes(context)]
+    kept = [s for s in context.status.probes if (s.probe, s.node) in set(wanted)]
+    recorded = {(summary.probe, summary.node) for summary in kept}
     by_name = {job.name: job for job in context.snapshot.jobs}
     fresh: list[ProbeSummary] = []
-    effects: list[Effect] = []
+    names = {probe_job_name(context.tuning, probe, node) for probe, node in wanted}
+    effects: list[Effect] = [
+        delete_job(context.key, job) for job in context.snapshot.jobs if job.name not in names
+    ]
     for probe, node in wanted:
         job = by_name.get(probe_job_name(context.tuning, probe, node))
         if (probe, node) in recorded:
-            effects.extend([] if job is None else [delete_job(context, job)])
+            effects.extend([] if job is None else [delete_job(context.key, job)])
         elif job is None:
             effects.append(CreateObject(_manifest(context, resolved, probe, node)))
         else:
             summary = _summary(context, job, probe, node)
             fresh.extend([] if summary is None else [summary])
     if fresh:
-        probes = (*context.status.probes, *fresh)
+        probes = (*kept, *fresh)
         words = "; ".join(f"{s.probe} on {s.node}: {s.summary}" for s in fresh)
         return Outcome(
             changes=(("probes", probes),),
@@ -53,12 +57,7 @@ def probing(context: Context) -> Outcome:
         )
     if len(recorded) < len(wanted):
         return Outcome(effects=tuple(effects), requeue_seconds=WAIT_SECONDS)
-    return _gate(context, tuple(effects))
-
-
-def delete_job(context: Context, job: JobView) -> DeleteObject:
-    """Return the effect that removes one of our Jobs with its pod."""
-    return DeleteObject(JOB_API, "Job", context.key.namespace, job.name, job.uid)
+    return _gate(context, tuple(kept), tuple(effects))
 
 
 def _probes(context: Context) -> tuple[JobRole, ...]:
@@ -107,8 +106,9 @@ def sentence(envelope: Envelope) -> str:
     return "; ".join(parts)[:_LONGEST_SUMMARY]
 
 
-def _gate(context: Context, effects: tuple[Effect, ...]) -> Outcome:
-    summaries = context.status.probes
+def _gate(
+    context: Context, summaries: tuple[ProbeSummary, ...], effects: tuple[Effect, ...]
+) -> Outcome:
     failed = [s for s in summaries if s.verdict == "fail"]
     required = context.spec.probes.gpu_check == "Required"
     unproven = [s for s in summaries if s.probe == "gpu" and s.verdict == "unknown"]
@@ -123,6 +123,7 @@ def _gate(context: Context, effects: tuple[Effect, ...]) -> Outcome:
             effects=effects,
             told=(Event("Warning", "ProbesRefused", words),),
             decision=f"stopped before any trial: {words}",
+            requeue_seconds=0.0,
         )
     words = "; ".join(f"{s.probe} on {s.node}: {s.verdict}" for s in summaries) or "no probe asked"
     doubtful = any(s.verdict == "unknown" for s in summaries)

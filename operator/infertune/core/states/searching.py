@@ -19,8 +19,8 @@ from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.search import Exhausted, Proposal, SearchRules, outcome_of, propose
 from infertune.core.snapshot import JobView
 from infertune.core.space import Candidate, SearchSpace
+from infertune.core.states.cleanup import delete_jobs
 from infertune.core.states.pending import LOOK_AGAIN_SECONDS
-from infertune.core.states.probing import delete_job
 from infertune.core.story import Context, Outcome
 from infertune.core.trial_result import Ending, ended, with_result
 from infertune.core.trials import Finished, StartLoad, StartServer, TrialStep, jobs_of, next_step
@@ -38,7 +38,7 @@ def searching(context: Context) -> Outcome:
     running = next((t for t in context.status.trials if t.phase == "Running"), None)
     leftovers = _leftovers(context, running)
     if leftovers:
-        effects = tuple(delete_job(context, job) for job in leftovers)
+        effects = delete_jobs(context.key, leftovers)
         return Outcome(effects=effects, requeue_seconds=CLEANUP_WAIT_SECONDS)
     if running is not None:
         return _drive(context, resolved, running)
@@ -65,13 +65,16 @@ def _drive(context: Context, resolved: Resolved, record: TrialRecord) -> Outcome
 def _start(context: Context, resolved: Resolved, record: TrialRecord, step: TrialStep) -> Outcome:
     if isinstance(step, StartLoad):
         arguments = load_arguments(record, context.spec, resolved, step.address)
-        image = context.snapshot.installation.probe_image
-        manifest = load_job(context.tuning, record.name, arguments, context.spec, image)
+        installation = context.snapshot.installation
+        manifest = load_job(context.tuning, record.name, arguments, context.spec, installation)
         return Outcome(effects=(CreateObject(manifest),), requeue_seconds=TRIAL_WAIT_SECONDS)
     picked = selected_by(context.tuning, record.name, context.snapshot.selectors)
     if picked is not None:
         words = f"{picked.kind} {picked.name!r} selects the labels of trial pods: change it"
         return _finish(context, ended(record, Ending("Failed", "Refused", words)))
+    refusal = _refusal(context)
+    if refusal is not None:
+        return _finish(context, ended(record, Ending("Failed", "Refused", refusal)))
     knob = context.spec.knobs.batch_size
     values = with_values(
         values_of(resolved.container, knob),
@@ -84,6 +87,12 @@ def _start(context: Context, resolved: Resolved, record: TrialRecord, step: Tria
     )
     effects: tuple[Effect, ...] = (CreateObject(manifest),)
     return Outcome(effects=effects, requeue_seconds=TRIAL_WAIT_SECONDS)
+
+
+def _refusal(context: Context) -> str | None:
+    """Return what the API server said when it refused this trial's Job in an earlier tick."""
+    found = (c for c in context.status.conditions if c.type == "Stalled" and c.status == "True")
+    return next((c.message for c in found if c.reason == "Refused"), None)
 
 
 def _finish(context: Context, record: TrialRecord) -> Outcome:
@@ -112,7 +121,7 @@ def _told(record: TrialRecord) -> str:
 
 
 def _choose_next(context: Context, resolved: Resolved) -> Outcome:
-    over = exceeded(context.spec, context.status, context.now)
+    over = exceeded(context.spec, context.status, context.now, resolved.gpus)
     if over is not None:
         return _done(context, f"the budget is spent: {over}")
     space = space_of(context, resolved)

@@ -5,17 +5,20 @@ blocks are made. Trade-off: the verdict may be asked for at every look, so a cle
 early; an unclear one ends at a deadline that follows from the traffic, not from a guess.
 """
 
+import math
 from datetime import datetime, timedelta
 
 from infertune.api.conditions import Observation
 from infertune.api.fields import fraction_of_percent
 from infertune.api.status import RolloutStatus
 from infertune.core.evidence import Measured, NoData
-from infertune.core.plan import Event
+from infertune.core.manifests.apply_documents import template_expectations
+from infertune.core.plan import Event, FieldExpectation
+from infertune.core.preconditions import Violated, check
 from infertune.core.render import number, shown
 from infertune.core.slo import Judgement, judge, required_verification_seconds
-from infertune.core.snapshot import LiveEvidence
-from infertune.core.states.applying import asked_to_turn_back, begin_rollback, target_gone
+from infertune.core.snapshot import LiveEvidence, RawObject
+from infertune.core.states.applying import asked_to_turn_back, begin_rollback, halt, target_gone
 from infertune.core.states.pending import figures_of
 from infertune.core.story import Context, Outcome
 
@@ -23,7 +26,11 @@ LOOK_SECONDS = 3.0
 EXTENSION = 4.0
 MIN_DEADLINE_SECONDS = 60.0
 DEMAND_TOLERANCE = 1.1
+PROGRESS_SECONDS = 10.0
 _NO_TRAFFIC_SECONDS = 3600.0
+_BLOCKS_OF_A_LOOK = 16
+# The error guard is looked at every few seconds, and failures come in bursts.
+_ERROR_SIGMAS = 3.0
 
 
 def verifying(context: Context) -> Outcome:
@@ -37,6 +44,9 @@ def verifying(context: Context) -> Outcome:
     reversal = asked_to_turn_back(context, rollout)
     if reversal is not None:
         return reversal
+    changed = _changed_by_somebody(rollout, target.raw)
+    if changed is not None:
+        return changed
     live = context.snapshot.live
     if isinstance(live, LiveEvidence):
         return _judged(context, rollout, live)
@@ -64,7 +74,7 @@ def _judged(context: Context, rollout: RolloutStatus, live: LiveEvidence) -> Out
         return _fail(context, rollout, changes, failing)
     if judgement.verdict == "Fail" and not _above_demand(context, live):
         return _fail(context, rollout, changes, words)
-    if judgement.verdict == "Pass":
+    if judgement.verdict == "Pass" and _errors_within(context, live):
         return _pass(context, rollout, changes, words)
     return _wait(context, rollout, changes, needed, words)
 
@@ -83,7 +93,7 @@ def _fail(
         observed=(Observation("Verified", "False", "PromiseBroken", why),),
         told=back.told,
         decision=back.decision,
-        evidence=(("live", changes[-1][1]), *back.evidence),
+        evidence=back.evidence,
         requeue_seconds=0.0,
     )
 
@@ -113,7 +123,9 @@ def _wait(
     words: str,
 ) -> Outcome:
     if context.seconds_since(_settled(context, rollout)) <= _deadline(context, needed):
-        return Outcome(changes=changes, requeue_seconds=LOOK_SECONDS)
+        told = context.status.live.observed_at if context.status.live else None
+        fresh = told is not None and context.seconds_since(told) < PROGRESS_SECONDS
+        return Outcome(changes=() if fresh else changes, requeue_seconds=LOOK_SECONDS)
     return _inconclusive(context, rollout, changes, words)
 
 
@@ -149,7 +161,8 @@ def _inconclusive(
 def _blind(context: Context, rollout: RolloutStatus, missing: NoData) -> Outcome:
     words = f"{missing.reason}: {missing.detail}"
     blind = Observation("MetricsAvailable", "False", missing.reason, f"spec.metrics: {words}")
-    outcome = _wait(context, rollout, (("rollout", rollout),), 0.0, words)
+    needed = rollout.verification_seconds or _expected_seconds(context)
+    outcome = _wait(context, rollout, (("rollout", rollout),), needed, words)
     return Outcome(
         changes=outcome.changes,
         event=outcome.event,
@@ -161,8 +174,38 @@ def _blind(context: Context, rollout: RolloutStatus, missing: NoData) -> Outcome
     )
 
 
+def _changed_by_somebody(rollout: RolloutStatus, raw: RawObject) -> Outcome | None:
+    """Return the end of a verification whose subject was changed: a verdict would lie."""
+    assert rollout.intent is not None
+    applied = [
+        FieldExpectation(field.path, field.new, field.new)
+        for field in template_expectations(rollout.intent, back=False)
+    ]
+    found = check(raw, applied)
+    if not isinstance(found, Violated):
+        return None
+    owners = f" (owner: {', '.join(found.owners)})" if found.owners else ""
+    words = f"{found.path}{owners}: holds {found.value} while it was verified"
+    return halt(
+        "FieldTaken", words, rollout, Observation("FieldConflict", "True", "FieldTaken", words)
+    )
+
+
 def _needed_seconds(context: Context, live: LiveEvidence) -> float:
     rate = live.request_rate.value if isinstance(live.request_rate, Measured) else 0.0
+    return _seconds_at(context, rate)
+
+
+def _expected_seconds(context: Context) -> float:
+    """Return the time that the traffic before the change would need; without one, some blocks."""
+    baseline = context.status.baseline
+    rate = baseline.request_rate.value if baseline else None
+    if rate:
+        return _seconds_at(context, rate)
+    return float(_BLOCKS_OF_A_LOOK * context.spec.metrics.scrape_interval_seconds)
+
+
+def _seconds_at(context: Context, rate: float) -> float:
     interval = float(context.spec.metrics.scrape_interval_seconds)
     needed = required_verification_seconds(rate, interval, context.spec.slo.percentile)
     return _NO_TRAFFIC_SECONDS if isinstance(needed, NoData) else needed
@@ -184,16 +227,35 @@ def _settled(context: Context, rollout: RolloutStatus) -> datetime | None:
 
 
 def _too_many_errors(context: Context, live: LiveEvidence) -> str | None:
-    errors, limit = (
-        live.error_percent,
-        100 * fraction_of_percent(context.spec.slo.max_error_percent),
-    )
-    if not isinstance(errors, Measured) or errors.value <= limit:
+    """Return a sentence when failures are surely more than allowed (Wilson's lower bound)."""
+    errors, limit = live.error_percent, _allowed_errors(context)
+    if not isinstance(errors, Measured) or _wilson_low(errors.value / 100, errors.n) <= limit:
         return None
-    low = errors.interval.low if errors.interval else None
-    if low is None or low <= limit:
-        return None
-    return f"{number(errors.value)} % of requests fail, {number(limit)} % are allowed"
+    return f"{number(errors.value)} % of requests fail, {number(100 * limit)} % are allowed"
+
+
+def _errors_within(context: Context, live: LiveEvidence) -> bool:
+    """Whether the error guard was measured and holds: a guard without data proves nothing."""
+    errors = live.error_percent
+    return isinstance(errors, Measured) and errors.value <= 100 * _allowed_errors(context)
+
+
+def _allowed_errors(context: Context) -> float:
+    return fraction_of_percent(context.spec.slo.max_error_percent)
+
+
+def _wilson_low(share: float, n: int) -> float:
+    """Return the lower bound of a share seen in n requests.
+
+    >>> round(_wilson_low(0.1, 100), 3), _wilson_low(0.5, 0)
+    (0.039, 0.0)
+    """
+    if n <= 0:
+        return 0.0
+    square = _ERROR_SIGMAS**2
+    middle = share + square / (2 * n)
+    spread = _ERROR_SIGMAS * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    return max(0.0, (middle - spread) / (1 + square / n))
 
 
 def _above_demand(context: Context, live: LiveEvidence) -> bool:
@@ -206,6 +268,7 @@ def _sentence(context: Context, judgement: Judgement, live: LiveEvidence) -> str
     figures = figures_of(live)
     return (
         f"{judgement.reason}; P95 {shown(figures.p95)} at {shown(figures.request_rate)}, "
-        f"{judgement.blocks} blocks, {number(judgement.requests)} requests, {live.pods} pods; "
+        f"{judgement.blocks} blocks, {number(judgement.requests)} requests, {live.pods} pods, "
+        f"errors {shown(figures.error_percent)}; "
         f"promise P{context.spec.slo.percentile} <= {context.spec.slo.latency_milliseconds} ms"
     )
