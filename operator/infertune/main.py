@@ -30,6 +30,7 @@ from infertune.runtime.observe import Observer
 from infertune.runtime.reconciler import Decide, Reconciler
 from infertune.runtime.settings import Settings, SettingsError, settings_from
 
+IDENTITY = "infertune"
 SILENT_LOOP_SECONDS = 60.0
 CLOSING_SECONDS = 0.25
 _BEAT_SECONDS = 5.0
@@ -78,6 +79,8 @@ class Operator:
             await kopf.operator(
                 registry=registry,
                 settings=kopf_settings(),
+                # Without it kopf asks for the name of a user whom the image does not have.
+                identity=IDENTITY,  # type: ignore[arg-type]  # a NewType that kopf keeps private
                 standalone=True,
                 clusterwide=not self.settings.namespaces,
                 namespaces=self.settings.namespaces,
