@@ -16,6 +16,8 @@ FailureName = Literal[
     "Unavailable", "Conflict", "Forbidden", "Refused", "AlreadyExists", "Gone", "FieldTaken"
 ]
 _STALLING: frozenset[str] = frozenset({"Forbidden", "Refused", "AlreadyExists"})
+_RECOVERED = ("Recovered", "The cluster accepts it again.")
+_GOOD = (Observation("Ready", "True", *_RECOVERED), Observation("Stalled", "False", *_RECOVERED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,10 @@ def clear_failures(status: TuningStatus, now: datetime, generation: int) -> Tuni
     ``FieldConflict`` stays: only the decision that follows it may take it back.
     """
     conditions = status.conditions
-    for condition in status.conditions:
-        if condition.reason in _STALLING and condition.type in {"Ready", "Stalled"}:
-            good: Literal["True", "False"] = "True" if condition.type == "Ready" else "False"
-            back = Observation(condition.type, good, "Recovered", "The cluster accepts it again.")
-            conditions = set_condition(conditions, back, now, generation)
+    stalled = {c.type for c in conditions if c.reason in _STALLING}
+    for good in _GOOD:
+        if good.type in stalled:
+            conditions = set_condition(conditions, good, now, generation)
     if conditions == status.conditions:
         return status
     return status.model_copy(update={"conditions": conditions})
