@@ -179,7 +179,8 @@ def test_failed_requests_are_over_the_promise_however_fast(
     found = asked(metrics, query(stub))
     assert figure(found.error_percent) == pytest.approx(100 * 100 / 1100)
     assert figure(found.over_slo_percent) == pytest.approx(100 * 140 / 1100)
-    assert found.p95 == NoData("OutsideBuckets", "P95 is above the last bound, 500 ms")
+    words = "P95 is above the last bound, 500 ms: 9.09 % of requests failed, which ranks slowest"
+    assert found.p95 == NoData("OutsideBuckets", words)
     assert found.blocks[0] == BlockSample(550, 70, 30.0)
 
 

@@ -55,7 +55,12 @@ def live_evidence(
     seconds = counted.seconds
 
     def percentile(which: int) -> Evidence:
-        return histogram_percentile(bounds, cumulative, which, seconds)
+        found = histogram_percentile(bounds, cumulative, which, seconds)
+        if isinstance(found, NoData) and found.reason == "OutsideBuckets" and counted.failed > 0:
+            share = 100 * counted.failed / counted.total
+            words = f"{found.detail}: {share:.3g} % of requests failed, which ranks slowest"
+            return NoData("OutsideBuckets", words)
+        return found
 
     return LiveEvidence(
         p50=percentile(50),
