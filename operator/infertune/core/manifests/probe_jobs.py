@@ -72,7 +72,9 @@ def load_job(
     installation: Installation,
 ) -> RawObject:
     """Return the Job that offers load to a trial server; ``arguments`` are the load probe's."""
-    container = _container(installation.probe_image, ["infertune_probes.load", *arguments], "500m")
+    container = _container(installation.probe_image, ["infertune_probes.load", *arguments], "1")
+    # A client that waits for its turn on a busy node sends late, and its trial is void.
+    container["resources"]["requests"]["cpu"] = "250m"
     volumes: list[dict[str, Any]] = []
     if spec.load.payload_ref is not None:
         reference = spec.load.payload_ref
