@@ -109,7 +109,10 @@ class Reconciler:
         failure = failure_of(error)
         if isinstance(error, Conflict | Gone):
             self._cache.forget(key)
-        _log.warning(
+        # Somebody else wrote first: that is everyday life, not a warning.
+        level = logging.INFO if isinstance(error, Conflict) else logging.WARNING
+        _log.log(
+            level,
             "tick failed",
             extra={"tuning": str(key), "failure": failure.name, "error": failure.message},
         )
