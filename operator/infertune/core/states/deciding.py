@@ -16,9 +16,10 @@ from infertune.api.status import (
     Recommendation,
     RolloutStatus,
     TrialRecord,
+    VerdictName,
 )
 from infertune.core.budget import exceeded
-from infertune.core.capacity import Carrier, Choice, choose
+from infertune.core.capacity import Carrier, Choice, choose, knee_of
 from infertune.core.cost import cost_of, declared_price
 from infertune.core.evidence import NoData
 from infertune.core.intents import intent_of, restore_command
@@ -91,11 +92,17 @@ def _choice(context: Context, carriers: tuple[Carrier, ...], incumbent: Candidat
 
 
 def _carriers(context: Context, wanted: Callable[[TrialRecord], bool]) -> tuple[Carrier, ...]:
-    return tuple(
-        Carrier(candidate_of(trial.candidate), trial.knee_rate)
-        for trial in context.status.trials
-        if trial.phase == "Completed" and trial.knee_rate is not None and wanted(trial)
-    )
+    """Return what one replica of each candidate carries, by all of its trials together.
+
+    A rate that passed once and failed, or failed below it, in another trial is not carried.
+    """
+    levels: dict[Candidate, list[tuple[float, VerdictName]]] = {}
+    for trial in context.status.trials:
+        if trial.phase == "Completed" and wanted(trial):
+            found = levels.setdefault(candidate_of(trial.candidate), [])
+            found.extend((level.offered_rate, level.verdict) for level in trial.levels)
+    knees = ((candidate, knee_of(seen)) for candidate, seen in levels.items())
+    return tuple(Carrier(candidate, knee) for candidate, knee in knees if knee is not None)
 
 
 def _may_apply(trial: TrialRecord, incumbent: Candidate) -> bool:
@@ -118,8 +125,7 @@ def _recommendation(
             t
             for t in context.status.trials
             if candidate_of(t.candidate) == choice.candidate
-            and t.phase == "Completed"
-            and t.knee_rate is not None
+            and any(level.offered_rate == choice.knee_rate for level in t.levels)
         ),
         TrialRecord(),
     )
