@@ -75,6 +75,7 @@ def kubelet(settings: Settings) -> str:
             # 100 ms the throttling shows as steps in P95.
             "featureGates": {"CustomCPUCFSQuotaPeriod": True},
             "cpuCFSQuotaPeriod": settings.cfs_period,
+            "maxPods": settings.max_pods,
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},

@@ -28,6 +28,9 @@ ETCD_PORT = 23790
 DNS_PORT = 10053
 METRICS_SERVER_PORT = 10443
 NODE_PREFIX_LENGTH = 24
+# A /24 has 239 addresses for pods; an address is given back a moment after its pod has gone.
+MOST_PODS = 230
+DEFAULT_PODS_PER_NODE = 200
 DEFAULT_PODS = IPv4Network("10.244.0.0/16")
 DEFAULT_SERVICES = IPv4Network("10.0.0.0/24")
 
@@ -44,6 +47,7 @@ class Settings:
     node_name: str = "infertune-node"
     bridge: str = "infertune0"
     cfs_period: str = "10ms"
+    max_pods: int = DEFAULT_PODS_PER_NODE
     downloads: bool = True
 
     @property
@@ -114,6 +118,7 @@ class Settings:
             "node_name": self.node_name,
             "bridge": self.bridge,
             "cfs_period": self.cfs_period,
+            "max_pods": self.max_pods,
             "downloads": self.downloads,
         }
         (self.state / "settings.json").write_text(json.dumps(record, indent=2) + "\n")
@@ -131,11 +136,18 @@ def _network(name: str, text: str, largest_prefix: int) -> IPv4Network:
     return network
 
 
+def _pods(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_PODS:
+        msg = f"DEVCLUSTER_MAX_PODS: {text!r}: write a whole number from 1 to {MOST_PODS}"
+        raise RefusedError(msg)
+    return int(text)
+
+
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings that the environment asks for.
 
     Raises:
-        RefusedError: A range is not an IPv4 network or is too small.
+        RefusedError: A range is not an IPv4 network or is too small, or a number is no number.
     """
     home = Path(environ.get("HOME") or "/root")
     cache_home = Path(environ.get("XDG_CACHE_HOME") or home / ".cache")
@@ -156,6 +168,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         node_name=environ.get("DEVCLUSTER_NODE_NAME") or "infertune-node",
         bridge=environ.get("DEVCLUSTER_BRIDGE") or "infertune0",
         cfs_period=environ.get("DEVCLUSTER_CFS_PERIOD") or "10ms",
+        max_pods=_pods(environ.get("DEVCLUSTER_MAX_PODS") or str(DEFAULT_PODS_PER_NODE)),
         downloads=environ.get("DEVCLUSTER_DOWNLOADS", "1") != "0",
     )
 
@@ -175,6 +188,8 @@ def saved(state: Path) -> Settings | None:
         node_name=record["node_name"],
         bridge=record["bridge"],
         cfs_period=record["cfs_period"],
+        # A cluster that an older version started does not say.
+        max_pods=record.get("max_pods", DEFAULT_PODS_PER_NODE),
         downloads=record["downloads"],
     )
 

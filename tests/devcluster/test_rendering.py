@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from devcluster import addons, buildah, config, discovery, dockerfile, images, oci, prometheus
+from devcluster.errors import RefusedError
+from devcluster.settings import from_environment, saved
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +23,30 @@ def test_the_kubelet_trusts_nobody_without_a_name(settings: Settings) -> None:
     assert made["authorization"] == {"mode": "Webhook"}
     assert made["clusterDNS"] == ["10.0.0.10"]
     assert made["cpuCFSQuotaPeriod"] == "10ms"
+
+
+@pytest.mark.parametrize("wish", ["0", "231", "many", "-1"])
+def test_more_pods_than_the_node_has_addresses_for_are_refused(wish: str) -> None:
+    with pytest.raises(RefusedError, match=f"DEVCLUSTER_MAX_PODS: '{wish}'"):
+        from_environment({"DEVCLUSTER_MAX_PODS": wish})
+
+
+def test_the_number_of_pods_is_settable_and_kept(settings: Settings) -> None:
+    wished = from_environment({"DEVCLUSTER_MAX_PODS": "230", "HOME": str(settings.state)})
+    wished.save()
+    kept = saved(wished.state)
+    assert kept == wished
+    assert json.loads(config.kubelet(wished))["maxPods"] == 230
+    assert json.loads(config.kubelet(settings))["maxPods"] == 200
+
+
+def test_a_cluster_that_an_older_version_started_still_loads(settings: Settings) -> None:
+    settings.save()
+    path = settings.state / "settings.json"
+    record = json.loads(path.read_text())
+    del record["max_pods"]
+    path.write_text(json.dumps(record))
+    assert saved(settings.state) == settings
 
 
 def test_pods_are_not_masqueraded_and_get_addresses_of_the_node(settings: Settings) -> None:
