@@ -1,7 +1,8 @@
 """The operator dies at every single write, and the end is the same.
 
-A story is run once to count its writes. Then it is run again for each of them, twice: killed just
-before that write, and just after it, so that the operator never learns whether it happened. A new
+A story is run once to count its writes. Then it is run again for each of them, and killed just
+after that write, so that the operator never learns whether it happened. To the cluster that is the
+same as killed just before the next write: effects and status writes are counted alike. A new
 operator starts with nothing but what the cluster holds. The same for a 409 on each status write.
 At every point in between, each object is wholly old or wholly new, and the autoscaler's bounds
 suffice for the template that stands.
@@ -9,6 +10,7 @@ suffice for the template that stands.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -37,12 +39,24 @@ class End:
     trials: tuple[tuple[int | None, str], ...]
 
 
+SHORT: dict[str, Any] = {
+    "mode": "Apply",
+    "probes": {"benchmark": "Disabled"},
+    "knobs": {
+        "batchSize": {"env": "MAX_BATCH_SIZE", "values": [16]},
+        "replicas": {"min": 1, "max": 4},
+    },
+}
+
+
 def happy() -> Stage:
-    return Stage(mode="Apply")
+    stage = Stage(**SHORT)
+    stage.world.seconds_by_role["load"] = 4.0
+    return stage
 
 
 def broken_promise() -> Stage:
-    stage = Stage(mode="Apply")
+    stage = happy()
     stage.live = lambda query: steady(query, 150.0 if stage.values() == OLD else 900.0, LIVE_RATE)
     return stage
 
@@ -52,20 +66,20 @@ ENDS = {"applied and verified": ("Stable", NEW), "rolled back": ("Halted", OLD)}
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_killed_before_and_after_every_write_the_story_ends_the_same(
+def test_killed_at_every_write_the_story_ends_the_same(
     story: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     undisturbed = STORIES[story]()
     undisturbed.settle()
     wanted, writes = end_of(undisturbed), list(undisturbed.cluster.writes)
     assert (wanted.state, wanted.values) == ENDS[story]
-    kills = [(when, number) for when in ("before", "after") for number in range(len(writes))]
+    kills = [("before", 0), *(("after", number) for number in range(len(writes)))]
     for when, number in kills:
         stage = STORIES[story]()
         play_with_a_kill(stage, when, number)
         assert end_of(stage) == wanted, f"killed {when} write {number}, {writes[number]}"
     with capsys.disabled():
-        print(f"\n{story}: {len(writes)} writes, {len(kills)} kills, one end")
+        print(f"\n{story}: {len(writes)} writes, {len(kills)} kills, one end")  # noqa: T201  # the count is part of the claim
 
 
 @pytest.mark.parametrize("story", STORIES)
@@ -81,18 +95,18 @@ def test_a_conflict_at_each_status_write_changes_nothing_about_the_end(story: st
 
 
 @pytest.mark.parametrize("story", STORIES)
-def test_every_second_call_fails_and_the_end_is_still_the_same(story: str) -> None:
+def test_half_of_all_writes_fail_and_the_end_is_still_the_same(story: str) -> None:
     undisturbed = STORIES[story]()
     undisturbed.settle()
     stage = STORIES[story]()
     calls = iter(range(10**6))
 
-    def fail_every_second(method: str) -> None:
-        if next(calls) % 2 == 0:
+    def fail_half(method: str) -> None:
+        if sha256(str(next(calls)).encode()).digest()[0] % 2:
             msg = f"409 at {method}"
             raise Conflict(msg)
 
-    stage.cluster.before = fail_every_second
+    stage.cluster.before = fail_half
     stage.settle()
     assert end_of(stage) == end_of(undisturbed)
 
