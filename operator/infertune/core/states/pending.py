@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from infertune.api.conditions import Observation
 from infertune.api.status import LiveFigures, TargetFacts
-from infertune.core.evidence import NoData
+from infertune.core.evidence import Measured, NoData
 from infertune.core.render import configuration_text, reading, shown
 from infertune.core.resolve import Problem, Resolved, missing_config_map, resolve
 from infertune.core.snapshot import LiveEvidence
@@ -43,10 +43,23 @@ def _look(context: Context) -> Outcome:
     live = context.snapshot.live
     if not isinstance(live, LiveEvidence):
         return _without_metrics(context, resolved, there, live)
-    missing = live.p95
-    if isinstance(missing, NoData):
+    missing = missing_from(live)
+    if missing is not None:
         return _without_metrics(context, resolved, there, missing)
     return _baseline_taken(resolved, there, live)
+
+
+def missing_from(live: LiveEvidence) -> NoData | None:
+    """Return why these figures are no baseline, or None when they are one.
+
+    A percentile above the last bucket is a figure all the same when the share over the promise is
+    known: a target that refuses one request in ten is the one that needs a tuning most.
+    """
+    p95 = live.p95
+    if not isinstance(p95, NoData):
+        return None
+    told_by_share = p95.reason == "OutsideBuckets" and isinstance(live.over_slo_percent, Measured)
+    return None if told_by_share else p95
 
 
 def figures_of(live: LiveEvidence) -> LiveFigures:

@@ -6,6 +6,7 @@ and each is decided in one tick and started in a later one, so that a crash repe
 """
 
 from infertune.api.conditions import Observation
+from infertune.api.spec import Slo
 from infertune.api.status import Configuration, LiveFigures, Spent, TrialRecord
 from infertune.core.budget import exceeded, spent_now
 from infertune.core.knobs import values_of, with_values
@@ -17,6 +18,7 @@ from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import configuration_text, number, shown
 from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.search import Exhausted, Proposal, SearchRules, outcome_of, propose
+from infertune.core.slo import allowed_fraction
 from infertune.core.snapshot import JobView
 from infertune.core.space import Candidate, SearchSpace
 from infertune.core.states.cleanup import delete_jobs
@@ -189,14 +191,22 @@ def rules_of(context: Context) -> SearchRules:
         limits=spec.knobs.replicas,
         max_rates=spec.trial.max_rates,
         max_trials=spec.budget.max_trials,
-        baseline_fails=_baseline_fails(status.baseline, spec.slo.latency_milliseconds),
+        baseline_fails=baseline_fails(status.baseline, spec.slo),
         slo_ms=float(spec.slo.latency_milliseconds),
     )
 
 
-def _baseline_fails(baseline: LiveFigures | None, slo_ms: int) -> bool | None:
-    value = baseline.p95.value if baseline else None
-    return None if value is None else value > slo_ms
+def baseline_fails(baseline: LiveFigures | None, slo: Slo) -> bool | None:
+    """Return whether live traffic of today breaks the promise; None when nobody knows.
+
+    Where so many requests fail that the percentile has no figure, the share over the promise says.
+    """
+    if baseline is None:
+        return None
+    p95, over = baseline.p95.value, baseline.over_slo_percent.value
+    if p95 is not None:
+        return p95 > slo.latency_milliseconds
+    return None if over is None else over > 100 * allowed_fraction(slo.percentile)
 
 
 def _spent(context: Context, trials: tuple[TrialRecord, ...]) -> Spent:
