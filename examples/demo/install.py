@@ -104,14 +104,14 @@ def install_operator(place: Place, keys: Mapping[str, str], console: Console) ->
     console.say(f"operator: ready in {OPERATOR_NAMESPACE}, as ServiceAccount {account}")
 
 
-def remove_workload(cluster: Kubectl) -> None:
-    """Delete the tuning, while the operator can still close it, and then the demo's namespace."""
-    if cluster.find("namespace", NAMESPACE) is None:
+def remove_workload(cluster: Kubectl, namespace: str = NAMESPACE) -> None:
+    """Delete the tunings, while the operator can still close them, and then their namespace."""
+    if cluster.find("namespace", namespace) is None:
         return
     if cluster.find("crd", CRD) is not None:
-        for one in cluster.items("inferencetunings.infertune.io", NAMESPACE):
-            _delete_tuning(cluster, one["metadata"]["name"])
-    cluster.delete("namespace", NAMESPACE)
+        for one in cluster.items(CRD, namespace):
+            _delete_tuning(cluster, one["metadata"]["name"], namespace)
+    cluster.delete("namespace", namespace)
 
 
 def remove_everything(cluster: Kubectl, console: Console) -> None:
@@ -140,15 +140,14 @@ def remove_everything(cluster: Kubectl, console: Console) -> None:
         console.say(f"left alone, not the demo's: namespaces {', '.join(kept)}")
 
 
-def _delete_tuning(cluster: Kubectl, name: str) -> None:
+def _delete_tuning(cluster: Kubectl, name: str, namespace: str) -> None:
     try:
-        cluster.delete("inferencetunings.infertune.io", name, NAMESPACE)
+        cluster.delete(CRD, name, namespace)
     except CommandError:
         # The operator is gone or stuck: without its finalizer the object can go.
         patch = '{"metadata":{"finalizers":null}}'
-        kind = "inferencetunings.infertune.io"
-        scope = f"--namespace={NAMESPACE}"
-        cluster.run("patch", kind, name, scope, "--type=merge", f"--patch={patch}")
+        scope = f"--namespace={namespace}"
+        cluster.run("patch", CRD, name, scope, "--type=merge", f"--patch={patch}")
 
 
 def _await_rollout(cluster: Kubectl, namespace: str, name: str) -> None:

@@ -59,9 +59,9 @@ def fetch_windows(cluster: Kubectl, seconds: float) -> tuple[ClientWindow, ...]:
     return parse_windows(cluster.run("logs", f"deployment/{CLIENT}", scope, since))
 
 
-def fetch_status(cluster: Kubectl, name: str) -> TuningStatus | None:
+def fetch_status(cluster: Kubectl, name: str, namespace: str = NAMESPACE) -> TuningStatus | None:
     """Return the tuning's status, or None when the tuning does not exist."""
-    found = cluster.find(TUNINGS, name, NAMESPACE)
+    found = cluster.find(TUNINGS, name, namespace)
     return None if found is None else parse_status(found.get("status", {}))
 
 

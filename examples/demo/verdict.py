@@ -46,8 +46,10 @@ def _problem(
 def _bad_ending(status: TuningStatus) -> str | None:
     if status.state != "Stable":
         return f"the tuning ended {status.state}: {_evidence(status)}"
-    if status.rollout is None or status.rollout.verdict != "Pass":
-        verdict = status.rollout.verdict if status.rollout else None
+    if status.rollout is None:
+        return f"nothing was applied: {_evidence(status)}"
+    if status.rollout.verdict != "Pass":
+        verdict = status.rollout.verdict
         return f"the change was not verified (verdict {verdict}): {_evidence(status)}"
     return None
 
@@ -65,7 +67,11 @@ def _bad_figures(spec: TuningSpec, before: Observation, after: Observation) -> s
 
 
 def _evidence(status: TuningStatus) -> str:
-    bad = [one.message for one in status.conditions if one.type == "Stalled" and one.message]
+    bad = [
+        one.message
+        for one in status.conditions
+        if (one.type, one.status) in (("Stalled", "True"), ("SLOAchievable", "False"))
+    ]
     rollout = status.rollout.evidence if status.rollout else None
     return rollout or next(iter(bad), "") or "no evidence recorded"
 

@@ -41,16 +41,21 @@ def read_tuning(path: Path = TUNING_FILE) -> tuple[dict[str, Any], TuningSpec]:
     return raw, spec
 
 
-def server_documents(names: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+def server_documents(
+    names: Mapping[str, str], namespace: str = NAMESPACE
+) -> Iterator[dict[str, Any]]:
     """Yield the manifests of the server and its requests, images named as the cluster knows them.
 
     Args:
         names: Full image name by the tag that stands in the manifests.
+        namespace: Where they go, in place of the manifests' own.
     """
     for path in (*SERVER_FILES, *REQUEST_FILES):
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             if document["kind"] == "Deployment":
                 _rename(document, names)
+            place = "name" if document["kind"] == "Namespace" else "namespace"
+            document["metadata"][place] = namespace
             yield document
 
 
@@ -61,7 +66,7 @@ def tuning_document(raw: Mapping[str, Any], names: Mapping[str, str]) -> dict[st
     return {**raw, "spec": {**raw["spec"], "knobs": knobs}}
 
 
-def client_document(spec: TuningSpec, image: str) -> dict[str, Any]:
+def client_document(spec: TuningSpec, image: str, namespace: str = NAMESPACE) -> dict[str, Any]:
     """Return the Deployment of the steady client: open loop, Poisson, at the declared peak."""
     labels = {"app.kubernetes.io/name": CLIENT}
     payload = spec.load.payload_ref
@@ -75,13 +80,13 @@ def client_document(spec: TuningSpec, image: str) -> dict[str, Any]:
             "runAsUser": 65532,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_client_container(spec, image, payload.key)],
+        "containers": [_client_container(spec, image, f"http://{SERVER}.{namespace}")],
         "volumes": [{"name": "payload", "configMap": {"name": payload.config_map}}],
     }
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": CLIENT, "namespace": NAMESPACE, "labels": labels},
+        "metadata": {"name": CLIENT, "namespace": namespace, "labels": labels},
         "spec": {
             "replicas": 1,
             "strategy": {"type": "Recreate"},
@@ -91,13 +96,14 @@ def client_document(spec: TuningSpec, image: str) -> dict[str, Any]:
     }
 
 
-def _client_container(spec: TuningSpec, image: str, key: str) -> dict[str, Any]:
-    server = f"http://{SERVER}.{NAMESPACE}"
+def _client_container(spec: TuningSpec, image: str, server: str) -> dict[str, Any]:
+    payload = spec.load.payload_ref
+    assert payload is not None  # checked by the caller
     flags = {
         "--url": f"{server}{spec.load.path}",
         "--method": spec.load.method,
         "--header": f"Content-Type: {spec.load.content_type}",
-        "--body-file": f"/payload/{key}",
+        "--body-file": f"/payload/{payload.key}",
         "--rates": str(spec.demand.peak_requests_per_second),
         "--duration": "0",
         "--arrivals": "poisson",
@@ -115,9 +121,9 @@ def _client_container(spec: TuningSpec, image: str, key: str) -> dict[str, Any]:
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-m", "infertune_probes.load"],
         "args": [*words, *ready],
-        # No CPU limit: a throttled client would measure itself.
+        # A share to send on time and no limit: a late or throttled client would measure itself.
         "resources": {
-            "requests": {"cpu": "50m", "memory": "96Mi"},
+            "requests": {"cpu": "250m", "memory": "96Mi"},
             "limits": {"memory": "256Mi"},
         },
         "securityContext": {

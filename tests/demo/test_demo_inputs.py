@@ -16,11 +16,24 @@ from demo.record import Run, keep, next_number
 from demo.scraped import Resources
 from demo.verdict import judge_run
 from demo.workload import client_document, read_tuning, server_documents, tuning_document
-from infertune.api.status import Reading, RolloutStatus, TuningStatus
+from infertune.api.status import Condition, Reading, RolloutStatus, TuningStatus
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 RAW, SPEC = read_tuning()
 STABLE = TuningStatus(state="Stable", rollout=RolloutStatus(verdict="Pass"))
+UNVERIFIED = TuningStatus(state="Stable", rollout=RolloutStatus())
+UNREACHABLE = TuningStatus(
+    state="Stable",
+    conditions=(
+        Condition(type="Stalled", status="False", message="fine", last_transition_time=NOON),
+        Condition(
+            type="SLOAchievable",
+            status="False",
+            message="best is 231 ms",
+            last_transition_time=NOON,
+        ),
+    ),
+)
 
 
 def test_without_a_context_the_own_node_is_used() -> None:
@@ -118,7 +131,8 @@ def test_a_good_run_is_called_good() -> None:
             "ended Halted: 7 % over",
             id="rolled back",
         ),
-        pytest.param(TuningStatus(state="Stable"), BEFORE, AFTER, "not verified", id="no verdict"),
+        pytest.param(UNREACHABLE, BEFORE, AFTER, "applied: best is 231 ms", id="unreachable"),
+        pytest.param(UNVERIFIED, BEFORE, AFTER, "not verified", id="no verdict"),
         pytest.param(STABLE, BEFORE, BEFORE, "nothing was changed", id="no change"),
         pytest.param(STABLE, _side(90, "s:fp32"), AFTER, "machine is faster", id="never missed"),
         pytest.param(STABLE, BEFORE, _side(201, "s:int8"), "by the client", id="client says no"),
