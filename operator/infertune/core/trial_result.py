@@ -10,8 +10,8 @@ from infertune.api.spec import TuningSpec
 from infertune.api.status import RateLevel, Reading, TrialRecord
 from infertune.core.capacity import knee_of
 from infertune.core.evidence import measured_from_batches
+from infertune.core.level_verdict import LevelJudgement, judge_level
 from infertune.core.render import reading
-from infertune.core.slo import LevelJudgement, judge_level
 from infertune.core.snapshot import ProbeFailure
 from infertune_probes.contract.load import Envelope
 from infertune_probes.contract.load_result import Level, LoadResult

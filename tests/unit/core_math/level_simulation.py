@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from infertune.api.spec import Slo
+from infertune.core.level_verdict import LEVEL_BLOCK_REQUESTS, judge_level
 from infertune.core.queueing import ServiceTime, latencies_in_order
-from infertune.core.slo import LEVEL_BLOCK_REQUESTS, judge, judge_level
+from infertune.core.slo import judge
 from infertune.core.snapshot import BlockSample
 from infertune_probes.contract.load_result import Level
 from tests.unit.core_math.levels import level_of

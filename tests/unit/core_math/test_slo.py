@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from infertune.api.spec import Slo
 from infertune.core.evidence import Measured, NoData
+from infertune.core.level_verdict import judge_level
 from infertune.core.slo import (
     Judgement,
     allowed_fraction,
@@ -16,7 +17,6 @@ from infertune.core.slo import (
     block_seconds,
     blocks_needed,
     judge,
-    judge_level,
     required_verification_seconds,
     sequence_width,
 )
@@ -253,7 +253,16 @@ def test_a_healthy_level_passes() -> None:
         pytest.param(
             {"sent": 850, "completed": 850}, "Pass", "Within", id="poisson-sent-a-bit-less"
         ),
-        pytest.param({"lateness_p99_ms": 10.1}, "Invalid", "ClientLate", id="client-late"),
+        pytest.param(
+            {"lateness_p99_ms": 10.1, "exceeded": 40}, "Invalid", "ClientLate", id="client-late"
+        ),
+        pytest.param({"lateness_p99_ms": 90.0}, "Pass", "Within", id="late-and-yet-within"),
+        pytest.param(
+            {"lateness_p99_ms": 90.0, "completed": 600, "errors": {"status_429": 300}},
+            "Fail",
+            "Errors",
+            id="late-but-refused-by-the-server",
+        ),
         pytest.param({"lateness_p99_ms": 10.0}, "Pass", "Within", id="client-just-in-time"),
         pytest.param({"client_cpu_share": 0.71}, "Invalid", "ClientBusy", id="client-busy"),
         pytest.param(

@@ -8,8 +8,8 @@ from hashlib import sha256
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TrialRecord
+from infertune.core.level_verdict import LEVEL_BLOCK_REQUESTS
 from infertune.core.resolve import Resolved
-from infertune.core.slo import LEVEL_BLOCK_REQUESTS
 
 _SEED_BITS = 31
 
