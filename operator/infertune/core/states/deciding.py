@@ -262,12 +262,9 @@ def _unreachable(context: Context, gpus: int) -> Outcome:
             f"replica: {demand.peak_requests_per_second}/s would need {needed:.1f} replicas, "
             f"spec.knobs.replicas.max is {spec.knobs.replicas.max}; limited by the replica limit"
         )
-        seen = Observation(
-            "SLOAchievable", "False", "ReplicaLimit", words + _cut_short(context, gpus)
-        )
+        seen = _no("ReplicaLimit", words, _cut_short(context, gpus))
     elif failed:
-        words = _no_knee(context, measured) + _cut_short(context, gpus)
-        seen = Observation("SLOAchievable", "False", "Unreachable", words)
+        seen = _no("Unreachable", _no_knee(context, measured), _cut_short(context, gpus))
     else:
         words = "no rate was proven to keep or to break the promise" + _cut_short(context, gpus)
         seen = Observation("SLOAchievable", "Unknown", "Inconclusive", words)
@@ -282,6 +279,13 @@ def _unreachable(context: Context, gpus: int) -> Outcome:
         decision=f"nothing is changed: {words}",
         requeue_seconds=0.0,
     )
+
+
+def _no(reason: str, words: str, cut_short: str) -> Observation:
+    """Return a proven no; a search that its budget ended has proven nothing."""
+    if cut_short:
+        return Observation("SLOAchievable", "Unknown", "BudgetSpent", words + cut_short)
+    return Observation("SLOAchievable", "False", reason, words)
 
 
 def _cut_short(context: Context, gpus: int) -> str:
