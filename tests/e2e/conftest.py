@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -21,15 +22,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def node() -> Iterator[Node]:
     """The node; where there can be none, every test fails with the reason."""
-    preparing = prepared_node()
-    try:
-        ready = preparing.__enter__()
-    except (DemoError, DevclusterError) as error:
-        pytest.fail(f"end-to-end tests need a real node, and: {error}", pytrace=False)
-    try:
+    with ExitStack() as stack:
+        missing = ""
+        try:
+            ready = stack.enter_context(prepared_node())
+        except (DemoError, DevclusterError) as error:
+            missing = str(error)
+        if missing:
+            pytest.fail(f"no node for end-to-end tests: {missing}", False)
         yield ready
-    finally:
-        preparing.__exit__(None, None, None)
 
 
 @pytest.fixture

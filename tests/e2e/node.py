@@ -68,7 +68,7 @@ def _refuse_foreign() -> None:
     named = os.environ.get("INFERTUNE_TEST_KUBECONFIG")
     own = current().kubeconfig
     if named and Path(named).resolve() != own.resolve():
-        message = f"end-to-end tests load images into the node of devcluster ({own}), "
+        message = f"they load images into the node of devcluster ({own}), "
         message += f"but INFERTUNE_TEST_KUBECONFIG names {named}: unset it"
         raise RefusedError(message)
 
