@@ -1,0 +1,196 @@
+"""Before the search: is everything there, and are the nodes fit?"""
+
+from typing import Any
+
+import pytest
+
+from infertune.api.status import ProbeSummary, TargetFacts
+from infertune.core.evidence import NoData
+from infertune.core.manifests.naming import probe_job_name
+from infertune.core.plan import CreateObject, DeleteObject
+from infertune.core.snapshot import ProbeFailure
+from tests.builders import (
+    NOW,
+    TARGET_UID,
+    after,
+    autoscaler_of,
+    conditions_of,
+    container_of,
+    decide,
+    deployment_of,
+    ended_job,
+    job_of,
+    live_of,
+    spec_of,
+    status_of,
+    target_of,
+    tuning_of,
+)
+from tests.fakes import envelopes
+
+GPU = probe_job_name(tuning_of(), "gpu", "node-1")
+BENCH = probe_job_name(tuning_of(), "benchmark", "node-1")
+NO_GPU = envelopes.no_gpu("node-1", NOW)
+MATMUL = envelopes.matmul("node-1", NOW)
+
+
+def probe(name: str, verdict: str = "pass", node: str = "node-1") -> ProbeSummary:
+    return ProbeSummary.model_validate({"probe": name, "node": node, "verdict": verdict})
+
+
+def finding(verdict: str) -> Any:
+    return envelopes.envelope("gpu", "node-1", NOW, [envelopes.finding("CODE", verdict)])
+
+
+@pytest.mark.parametrize(
+    ("world", "reason"),
+    [
+        ({"target": None}, "TargetNotFound"),
+        ({"target": target_of(nodes=())}, "NoLivePods"),
+        ({"target": target_of(deployment_of(container_of("many")))}, "KnobUnreadable"),
+        ({"target": target_of(deployment_of(container_of(ports=())))}, "PortUnknown"),
+        (
+            {"spec": spec_of(targetRef={"name": "resnet", "container": "proxy"})},
+            "ContainerMissing",
+        ),
+        ({"spec": spec_of(quality={"goldenConfigMap": "golden"})}, "ConfigMapMissing"),
+        (
+            {
+                "spec": spec_of(load={"payloadRef": {"configMap": "body"}}),
+                "config_maps": {"body": {"other.json": "{}"}},
+            },
+            "ConfigMapKeyMissing",
+        ),
+    ],
+)
+def test_what_is_missing_is_named_and_looked_for_again(world: dict[str, Any], reason: str) -> None:
+    missing = decide(status_of(), **world)
+    assert conditions_of(missing.status)["TargetAvailable"] == ("False", reason)
+    assert (missing.status.state, missing.requeue_seconds) == ("Pending", 15.0)
+
+
+def test_a_target_with_traffic_gives_a_baseline() -> None:
+    golden = {"golden": {"golden.json": "[]"}}
+    spec = spec_of(quality={"goldenConfigMap": "golden"})
+    found = decide(status_of(), spec, config_maps=golden)
+    assert found.status.state == "Probing"
+    assert found.status.baseline is not None
+    assert found.status.baseline.p95.value == 150.0
+    assert found.status.target == TargetFacts(
+        uid=TARGET_UID, container="server", autoscaler="resnet", nodes=("node-1",)
+    )
+    assert conditions_of(found.status)["MetricsAvailable"] == ("True", "Measured")
+
+
+@pytest.mark.parametrize(
+    ("mode", "live", "state"),
+    [
+        ("Apply", NoData("TooFew", "no request"), "Pending"),
+        ("Apply", NoData("Unavailable", "down"), "Pending"),
+        ("Recommend", NoData("TooFew", "no request"), "Probing"),
+        ("Recommend", NoData("Missing", "no series"), "Probing"),
+        ("Recommend", NoData("Unavailable", "down"), "Pending"),
+        ("Recommend", None, "Pending"),
+        ("Recommend", live_of(p95=NoData("TooFew", "3 requests")), "Probing"),
+        ("Apply", live_of(p95=NoData("TooFew", "3 requests")), "Pending"),
+    ],
+)
+def test_only_recommend_goes_on_without_live_traffic(mode: str, live: Any, state: str) -> None:
+    found = decide(status_of(), spec_of(mode=mode), live=live)
+    assert found.status.state == state
+    assert conditions_of(found.status)["MetricsAvailable"][0] == "False"
+    assert found.status.baseline is None
+
+
+def test_jobs_of_an_earlier_generation_hold_no_device_while_pending() -> None:
+    found = decide(status_of(), target=None, jobs=(job_of("old-server"),))
+    assert [e.name for e in found.effects if isinstance(e, DeleteObject)] == ["old-server"]
+
+
+def test_without_an_autoscaler_the_replicas_of_the_workload_are_the_bounds() -> None:
+    found = decide(status_of(), autoscaler=None).status.baseline_configuration
+    assert found is not None
+    assert (found.min_replicas, found.max_replicas) == (2, 2)
+    lax = decide(status_of(), autoscaler=autoscaler_of(None, 5)).status.baseline_configuration
+    assert lax is not None
+    assert (lax.min_replicas, lax.max_replicas) == (1, 5)
+
+
+def test_each_probe_runs_once_on_each_node_and_leftovers_go() -> None:
+    begun = decide(status_of("Probing"), jobs=(job_of("old-server"),))
+    created = [e.manifest["metadata"]["name"] for e in begun.effects if isinstance(e, CreateObject)]
+    deleted = [e.name for e in begun.effects if isinstance(e, DeleteObject)]
+    assert (created, deleted) == ([GPU, BENCH], ["old-server"])
+
+
+def test_results_are_recorded_before_their_jobs_are_removed() -> None:
+    ended = (ended_job(GPU, "gpu", NO_GPU), ended_job(BENCH, "benchmark", MATMUL))
+    recorded = decide(status_of("Probing"), jobs=ended)
+    assert recorded.effects == ()
+    assert [(s.probe, s.verdict) for s in recorded.status.probes] == [
+        ("gpu", "unknown"),
+        ("benchmark", "pass"),
+    ]
+    passed = decide(recorded.status, jobs=ended)
+    assert passed.status.state == "Searching"
+    assert [e.name for e in passed.effects if isinstance(e, DeleteObject)] == [GPU, BENCH]
+    assert conditions_of(passed.status)["ProbesHealthy"] == ("Unknown", "ProbesInconclusive")
+
+
+def test_half_of_the_results_are_waited_for() -> None:
+    jobs = (job_of(GPU, "gpu"), job_of(BENCH, "benchmark"))
+    waiting = decide(status_of("Probing", probes=(probe("gpu"),)), jobs=jobs)
+    assert (waiting.status.state, waiting.requeue_seconds) == ("Probing", 5.0)
+
+
+def test_results_of_a_node_that_is_no_longer_the_targets_prove_nothing() -> None:
+    old = (probe("gpu", "fail", "gone"), probe("benchmark", "pass", "gone"))
+    found = decide(status_of("Probing", probes=old))
+    assert len(found.effects) == 2
+    assert found.status.state == "Probing"
+
+
+@pytest.mark.parametrize(
+    ("job", "words"),
+    [
+        (job_of(GPU, "gpu", pod_phase="Pending", failure_reason="Unschedulable"), "Unschedulable"),
+        (job_of(GPU, "gpu", finished=True, pod_name=None), "the pod never ran"),
+        (ended_job(GPU, "gpu", ProbeFailure("PayloadLost", "no log")), "PayloadLost: no log"),
+    ],
+)
+def test_a_probe_without_a_result_is_unknown_and_never_pass(job: Any, words: str) -> None:
+    spec = spec_of(probes={"benchmark": "Disabled"})
+    found = decide(status_of("Probing"), spec, jobs=(job,), now=after(301))
+    (summary,) = found.status.probes
+    assert summary.verdict == "unknown"
+    assert words in summary.summary
+
+
+@pytest.mark.parametrize(
+    ("check", "verdict", "state"),
+    [
+        ("Required", "unknown", "Halted"),
+        ("Required", "pass", "Searching"),
+        ("WhenPresent", "unknown", "Searching"),
+        ("WhenPresent", "fail", "Halted"),
+        ("WhenPresent", "warn", "Searching"),
+    ],
+)
+def test_the_gate(check: str, verdict: str, state: str) -> None:
+    spec = spec_of(probes={"gpuCheck": check, "benchmark": "Disabled"})
+    recorded = decide(
+        status_of("Probing"), spec, jobs=(ended_job(GPU, "gpu", finding(verdict)),)
+    ).status
+    assert decide(recorded, spec).status.state == state
+
+
+def test_no_probe_asked_is_no_gate() -> None:
+    spec = spec_of(probes={"gpuCheck": "Disabled", "benchmark": "Disabled"})
+    found = decide(status_of("Probing"), spec)
+    assert (found.status.state, found.decision) == ("Searching", "no probe asked")
+
+
+@pytest.mark.parametrize("state", ["Probing", "Searching", "Deciding"])
+def test_a_target_that_vanishes_is_waited_for_in_pending(state: Any) -> None:
+    found = decide(status_of(state), target=None)
+    assert (found.status.state, found.requeue_seconds) == ("Pending", 15.0)
