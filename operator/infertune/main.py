@@ -19,6 +19,7 @@ from infertune.adapters.health import HealthServer
 from infertune.adapters.kube.cluster import KubeCluster
 from infertune.adapters.kube.connection import Connection, load_configuration
 from infertune.adapters.prometheus import PrometheusMetrics
+from infertune.adapters.prometheus_queries import PrometheusQueries
 from infertune.adapters.telemetry import RuntimeMetrics, log_as_json, seconds_since
 from infertune.core.reconcile import plan
 from infertune.handlers import kopf_settings, register
@@ -130,10 +131,13 @@ def main() -> int:
         sys.stderr.write(f"infertune: {error}\n")
         return 2
     log_as_json(settings.log_level)
-    clock = SystemClock()
-    connection = Connection(load_configuration(), pool_size=settings.workers + 2)
+    clock, telemetry = SystemClock(), RuntimeMetrics()
+    connection = Connection(
+        load_configuration(), pool_size=settings.workers + 2, counted=telemetry.asked_cluster
+    )
     cluster = KubeCluster(connection, clock, settings.namespaces)
-    operator = build(settings, cluster, PrometheusMetrics(), clock, RuntimeMetrics())
+    metrics = PrometheusMetrics(PrometheusQueries(counted=telemetry.asked_prometheus))
+    operator = build(settings, cluster, metrics, clock, telemetry)
     run(operator)
     connection.close()
     return 0

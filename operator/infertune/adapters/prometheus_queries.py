@@ -7,7 +7,7 @@ elsewhere, and the next tick asks again.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import requests
@@ -25,10 +25,18 @@ Vector = Sequence[Mapping[str, Any]]
 
 
 class PrometheusQueries:
-    """Instant queries to any number of servers."""
+    """Instant queries to any number of servers.
 
-    def __init__(self, timeout_seconds: int = TIMEOUT_SECONDS) -> None:
+    ``counted`` is told how every query ended: ok, or the reason why its result cannot be used.
+    """
+
+    def __init__(
+        self,
+        timeout_seconds: int = TIMEOUT_SECONDS,
+        counted: Callable[[str], None] = lambda _answer: None,
+    ) -> None:
         self._timeout_seconds = timeout_seconds
+        self._counted = counted
         # A requests session is not safe to share between threads.
         self._own = threading.local()
 
@@ -37,6 +45,11 @@ class PrometheusQueries:
 
         A result that comes with warnings is refused: a partial answer looks like less traffic.
         """
+        answer = self._asked(url, query, at)
+        self._counted(answer.reason if isinstance(answer, NoData) else "ok")
+        return answer
+
+    def _asked(self, url: str, query: str, at: float) -> Vector | NoData:
         client, warnings = self._client(url)
         warnings.clear()
         try:

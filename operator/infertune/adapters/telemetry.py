@@ -46,6 +46,18 @@ class RuntimeMetrics:
             ["effect", "outcome"],
             registry=registry,
         )
+        self._requests = Counter(
+            "infertune_api_requests",
+            "Requests to the API server, by method and status code; watches are not in it.",
+            ["method", "answer"],
+            registry=registry,
+        )
+        self._queries = Counter(
+            "infertune_prometheus_queries",
+            "Queries to Prometheus: ok, or why the result could not be used.",
+            ["answer"],
+            registry=registry,
+        )
         self._tunings = Gauge(
             "infertune_tunings", "Tunings, by state.", ["state"], registry=registry
         )
@@ -64,6 +76,14 @@ class RuntimeMetrics:
     def executed(self, effect: str, outcome: str) -> None:
         """Count one effect."""
         self._effects.labels(effect, outcome).inc()
+
+    def asked_cluster(self, method: str, answer: str) -> None:
+        """Count one request to the API server."""
+        self._requests.labels(method, answer).inc()
+
+    def asked_prometheus(self, answer: str) -> None:
+        """Count one query to Prometheus."""
+        self._queries.labels(answer).inc()
 
     def state_is(self, key: Key, state: StateName | None) -> None:
         """Note the state of a tuning; None when it is gone."""

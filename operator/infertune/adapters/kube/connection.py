@@ -7,7 +7,7 @@ renewal; its typed models are left alone, since they cost memory and drop unknow
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ READ_SECONDS = 30.0
 JSON_PATCH = "application/json-patch+json"
 # The official name of the type says YAML; JSON is YAML, and is what is sent.
 APPLY_PATCH = "application/apply-patch+yaml"
+NO_ANSWER = "none"
+Counted = Callable[[str, str], None]
 # The client is only partly annotated.
 kube_config: Any = untyped_config
 
@@ -60,14 +62,23 @@ def load_configuration(kubeconfig: str | None = None, context: str | None = None
 
 
 class Connection:
-    """Requests to one API server; safe to share between threads."""
+    """Requests to one API server; safe to share between threads.
 
-    def __init__(self, configuration: Configuration, pool_size: int = 8) -> None:
+    ``counted`` is told the method and the status code of every request, or that none came back.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        pool_size: int = 8,
+        counted: Counted = lambda _method, _answer: None,
+    ) -> None:
         # Retries are the runtime's: it knows what may be repeated and how long to wait.
         configuration.retries = False
         configuration.connection_pool_maxsize = pool_size
         self._client: Any = ApiClient(configuration)
         self._client.user_agent = "infertune"
+        self._counted = counted
 
     def get(self, path: str, *query: tuple[str, str]) -> RawObject:
         """Return the object at a path."""
@@ -108,8 +119,10 @@ class Connection:
             )
             body: str = response.read().decode("utf-8", "replace")
         except (ApiException, urllib3.exceptions.HTTPError, OSError) as error:
+            self._counted(request.method, NO_ANSWER)
             message = f"{request.method} {request.path}: {error}"
             raise Unavailable(message) from error
+        self._counted(request.method, str(response.status))
         if not 200 <= response.status < 300:  # noqa: PLR2004
             raise error_of(response.status, body)
         return body
