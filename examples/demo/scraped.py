@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from demo.client_windows import Traffic, rate_reading, share_percent
+from demo.client_windows import Traffic, share_percent
 from infertune.api.status import Reading
 from infertune.core.evidence import Evidence, NoData, histogram_percentile, over_slo_fraction
 from infertune.core.render import reading
@@ -27,6 +27,11 @@ class Series:
 
     labels: Mapping[str, str]
     samples: tuple[tuple[float, float], ...]
+
+    @property
+    def seconds(self) -> float:
+        """Time between the first and the last scrape."""
+        return self.samples[-1][0] - self.samples[0][0] if self.samples else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ def prometheus_traffic(scrapes: Scrapes, slo_ms: float) -> Traffic:
         p95=reading(histogram_percentile(bounds, counts, 95, seconds)),
         p99=reading(histogram_percentile(bounds, counts, 99, seconds)),
         over_promise_percent=_over_percent(over, answered, failed, seconds),
-        achieved_rate=rate_reading(answered, seconds),
+        achieved_rate=_rate(scrapes.requests),
         error_percent=share_percent(failed, total, seconds),
         offered_rate=None,
         errors=tuple(
@@ -95,9 +100,22 @@ def resources(scrapes: Scrapes) -> Resources:
 
 
 def covered_seconds(series: Iterable[Series]) -> float:
-    """Return the time between the first and the last scrape of any series."""
-    times = [at for one in series for at, _ in one.samples]
-    return max(times) - min(times) if times else 0.0
+    """Return the time between first and last scrape, of the series that covers most."""
+    return max((one.seconds for one in series), default=0.0)
+
+
+def summed_rate(series: Iterable[Series]) -> float | None:
+    """Return the sum of the rates of counters, each over the time that it covers itself.
+
+    Pods are scraped at different moments: over the time that all of them cover together every
+    counter would seem slower than it was. None when no counter was scraped twice.
+    """
+    rates = [
+        sum(step.value for step in counter_deltas(one.samples)) / one.seconds
+        for one in series
+        if one.seconds > 0
+    ]
+    return math.fsum(rates) if rates else None
 
 
 def increase_by(series: Iterable[Series], label: str) -> dict[str, float]:
@@ -126,13 +144,24 @@ def _over_percent(over: Evidence, answered: float, failed: float, seconds: float
     return share_percent(slow + failed, answered + failed, seconds)
 
 
+def _rate(requests: Sequence[Series]) -> Reading:
+    answered = tuple(one for one in requests if one.labels.get("code", GOOD_CODE) == GOOD_CODE)
+    rate = summed_rate(answered)
+    if rate is None:
+        return Reading(unit="req/s", reason="Missing: fewer than two scrapes in the window")
+    count = round(sum(increase_by(answered, "code").values()))
+    seconds = covered_seconds(answered)
+    return Reading(value=round(rate, 3), unit="req/s", samples=count, window_seconds=seconds)
+
+
 def _cpu(series: Sequence[Series]) -> Reading:
-    seconds = covered_seconds(series)
-    if seconds <= 0:
+    used = summed_rate(series)
+    if used is None:
         return Reading(unit="cores", reason="Missing: fewer than two scrapes in the window")
-    used = sum(increase_by(series, "pod").values())
-    value = round(used / seconds, 4)
-    return Reading(value=value, unit="cores", samples=_scrapes(series), window_seconds=seconds)
+    seconds = covered_seconds(series)
+    return Reading(
+        value=round(used, 4), unit="cores", samples=_scrapes(series), window_seconds=seconds
+    )
 
 
 def _memory(series: Sequence[Series]) -> Reading:

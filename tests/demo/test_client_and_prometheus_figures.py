@@ -143,6 +143,16 @@ def test_cpu_is_summed_over_pods_and_memory_averaged_over_time() -> None:
     assert used.memory_mebibytes.value == 2.0
 
 
+def test_pods_that_are_scraped_at_different_moments_do_not_seem_slower() -> None:
+    """Each pod answers 10/s: 100 in 100..110 s and 100 in 101..111 s make 20/s, not 200 in 11 s."""
+    pods = tuple(
+        Series({"pod": name, "code": "200"}, ((start, 5.0), (start + 10.0, 105.0)))
+        for name, start in (("a", 100.0), ("b", 101.0))
+    )
+    rate = prometheus_traffic(_scrapes(requests=pods), 200.0).achieved_rate
+    assert (rate.value, rate.samples, rate.window_seconds) == (20.0, 200, 10.0)
+
+
 def test_series_that_are_not_there_have_reasons() -> None:
     empty = Scrapes((), (), (), ())
     traffic, used = prometheus_traffic(empty, 200.0), resources(empty)

@@ -154,6 +154,8 @@ def test_time_is_split_into_load_and_the_rest() -> None:
     """Two trials with 24 s of load each in 2 levels of 12 s, so 48 s had to be; a rollout complete
     at 80 s with 5 s of warm-up and a verdict at 115 s: 30 s; Stable at 116 s: 78 of 116 s, 67 %.
     """
+    rules = SPEC.trial.model_copy(update={"seconds_per_rate": 12})
+    spec = SPEC.model_copy(update={"trial": rules})
     trial = _trial("Completed", levels=2).model_copy(update={"load_seconds": 24.0})
     rollout = RolloutStatus(
         applied_at=_after(80), verified_at=_after(115), verification_seconds=25.0
@@ -161,9 +163,8 @@ def test_time_is_split_into_load_and_the_rest() -> None:
     status = TuningStatus(
         state="Stable", state_since=_after(116), trials=(trial, trial), rollout=rollout
     )
-    assert SPEC.trial.seconds_per_rate == 12
     assert SPEC.rollout.warmup_seconds == 5
-    used = time_use(SPEC, status, NOON)
+    used = time_use(spec, status, NOON)
     assert used == TimeUse(
         total_seconds=116.0, minimum_seconds=73.0, trial_load_seconds=48.0, verify_seconds=30.0
     )
