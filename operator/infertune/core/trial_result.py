@@ -79,7 +79,8 @@ def _measured(
             "load_seconds": round(sum(level.window_seconds for level, _ in seen), _DIGITS),
         }
     )
-    if spoiled is not None and knee is None:
+    broken = any(judgement.verdict == "Fail" for _, judgement in seen)
+    if spoiled is not None and knee is None and not broken:
         return ended(record, Ending("Invalid", "GateBroken", spoiled.reason or ""))
     return record.model_copy(update={"phase": "Completed", "reason": None, "message": None})
 

@@ -1,0 +1,301 @@
+"""One trial: which Job comes next, when it ended, and what its result is worth."""
+
+from typing import Any
+
+import pytest
+
+from infertune.api.conditions import Observation
+from infertune.core.budget import exceeded, spent_now
+from infertune.core.manifests.naming import trial_name
+from infertune.core.plan import CreateObject, DeleteObject
+from infertune.core.resolve import Resolved, resolve
+from infertune.core.snapshot import JobView, ProbeFailure, Selector
+from infertune.core.space import Candidate
+from infertune.core.trial_result import Ending, with_result
+from infertune.core.trials import (
+    Finished,
+    StartLoad,
+    StartServer,
+    TrialJobs,
+    Wait,
+    jobs_of,
+    next_step,
+)
+from tests.builders import (
+    IMAGE,
+    NOW,
+    after,
+    container_of,
+    decide,
+    deployment_of,
+    ended_job,
+    job_of,
+    snapshot_of,
+    spec_of,
+    status_of,
+    target_of,
+    trial_of,
+    tuning_of,
+    with_condition,
+)
+from tests.fakes import envelopes
+
+RESULT = envelopes.load([10.0, 20.0], lambda _: 60.0, 200, 30, NOW)
+SERVER, LOAD = job_of("t-server"), job_of("t-load", "load")
+DONE = ended_job("t-load", "load", RESULT)
+RUNNING = trial_of(1, phase="Running", finished_at=None, name="t", rates=(10.0,))
+
+
+def resolved_of(ready: bool = True) -> Resolved:
+    container = container_of() if ready else container_of(readinessProbe=None)
+    found = resolve(snapshot_of(target=target_of(deployment_of(container))), spec_of())
+    assert isinstance(found, Resolved)
+    return found
+
+
+def step(
+    server: JobView | None, load: JobView | None = None, seconds: float = 1, **how: Any
+) -> Any:
+    return next_step(TrialJobs(server, load), resolved_of(**how), spec_of(), after(seconds))
+
+
+def failing(reason: str, **changes: Any) -> JobView:
+    return job_of("t-server", failure_reason=reason, failure_message="as told", **changes)
+
+
+def test_server_then_load_then_result() -> None:
+    assert step(None) == StartServer()
+    assert step(job_of("t-server", pod_phase="Pending", pod_ip=None)) == Wait(
+        "the server is starting"
+    )
+    assert step(SERVER) == StartLoad("10.0.0.9")
+    assert step(SERVER, LOAD) == Wait("load is offered")
+    assert step(SERVER, DONE) == Finished(RESULT)
+    assert step(None, DONE) == Finished(RESULT)
+
+
+def test_without_a_readiness_path_the_pods_own_ready_is_waited_for_and_not_for_ever() -> None:
+    unready = job_of("t-server", pod_ready=False)
+    assert step(unready, ready=False) == Wait("the server is not ready")
+    late = step(unready, seconds=901, ready=False)
+    assert late == Ending("Failed", "NotReady", "not ready after 901 s")
+    assert step(SERVER, ready=False) == StartLoad("10.0.0.9")
+
+
+@pytest.mark.parametrize(
+    ("server", "wanted"),
+    [
+        (failing("OOMKilled"), ("Failed", "OutOfMemory")),
+        (failing("Error", finished=True), ("Failed", "Crashed")),
+        (failing("InvalidImageName"), ("Failed", "ImageUnavailable")),
+        (failing("FailedCreate", pod_phase=None), ("Failed", "Refused")),
+        (failing("Evicted", finished=True), ("Invalid", "Evicted")),
+        (failing("PreemptionByScheduler", finished=True), ("Invalid", "Evicted")),
+        (failing("DeletionByTaintManager", finished=True), ("Invalid", "Evicted")),
+        (failing("DeadlineExceeded", finished=True), ("Invalid", "DeadlineExceeded")),
+        (failing("BackoffLimitExceeded", finished=True, pod_name=None), ("Invalid", "ServerLost")),
+        (job_of("t-server", finished=True), ("Failed", "Crashed")),
+    ],
+)
+@pytest.mark.parametrize("load", [None, LOAD, DONE])
+def test_a_server_that_ended_ends_the_trial_at_once_whatever_the_load_says(
+    server: JobView, load: JobView | None, wanted: tuple[str, str]
+) -> None:
+    found = step(server, load)
+    assert (found.phase, found.reason) == wanted
+
+
+@pytest.mark.parametrize(
+    ("reason", "wanted"),
+    [
+        ("Unschedulable", "NoCapacity"),
+        ("ImagePullBackOff", "ImageUnavailable"),
+        (None, "NoCapacity"),
+    ],
+)
+def test_passing_reasons_get_a_grace(reason: str | None, wanted: str) -> None:
+    server = job_of("t-server", pod_phase="Pending", pod_ip=None, failure_reason=reason)
+    assert isinstance(step(server, seconds=299), Wait)
+    found = step(server, seconds=301)
+    assert (found.phase, found.reason) == ("Failed", wanted)
+
+
+def test_results_that_cannot_be_had_or_believed_are_invalid() -> None:
+    lost = step(None, LOAD)
+    never = step(SERVER, job_of("t-load", "load", pod_phase="Pending"), seconds=301)
+    empty = step(SERVER, job_of("t-load", "load", finished=True))
+    restarted = step(job_of("t-server", restarts=2), DONE)
+    assert [(e.phase, e.reason) for e in (lost, never, empty, restarted)] == [
+        ("Invalid", "ServerLost"),
+        ("Invalid", "LoadNotScheduled"),
+        ("Invalid", "NoResult"),
+        ("Invalid", "ServerRestarted"),
+    ]
+
+
+def test_jobs_are_found_by_name() -> None:
+    assert jobs_of(RUNNING, (LOAD, SERVER, job_of("other"))) == TrialJobs(SERVER, LOAD)
+
+
+def test_a_result_becomes_levels_and_the_knee_is_the_highest_rate_that_passed() -> None:
+    def slow_from_20(rate: float) -> float:
+        return 60.0 if rate < 20 else 3000.0
+
+    found = with_result(RUNNING, envelopes.load([10, 20], slow_from_20, 200, 30, NOW), spec_of())
+    assert (found.phase, found.knee_rate, found.load_seconds) == ("Completed", 10.0, 60.0)
+    assert [level.verdict for level in found.levels] == ["Pass", "Fail"]
+    assert found.startup_seconds == 1.5
+    assert found.quality_drop_percent is None
+
+
+@pytest.mark.parametrize(
+    ("result", "wanted"),
+    [
+        (ProbeFailure("PayloadAltered", "another digest"), ("Invalid", "PayloadAltered")),
+        (envelopes.no_gpu("node-1", NOW), ("Invalid", "NoLoadResult")),
+        (
+            envelopes.load([10.0], lambda _: 60.0, 200, 30, NOW, quality=(1, 4)),
+            ("Failed", "QualityFailed"),
+        ),
+        (envelopes.load([], lambda _: 60.0, 200, 30, NOW), ("Invalid", "NothingMeasured")),
+    ],
+)
+def test_results_that_say_nothing_about_speed(result: Any, wanted: tuple[str, str]) -> None:
+    found = with_result(RUNNING, result, spec_of())
+    assert (found.phase, found.reason) == wanted
+    assert found.levels == ()
+
+
+def changed(result: Any, **level: Any) -> Any:
+    """Return the envelope with its first level changed."""
+    load = result.load
+    first = load.levels[0].model_copy(update=level)
+    return result.model_copy(update={"result": load.model_copy(update={"levels": (first,)})})
+
+
+def test_a_server_that_never_answered_is_not_ready() -> None:
+    startup = RESULT.load.startup.model_copy(update={"ready": False})
+    late = RESULT.model_copy(
+        update={"result": RESULT.load.model_copy(update={"startup": startup, "levels": ()})}
+    )
+    found = with_result(RUNNING, late, spec_of())
+    assert (found.phase, found.reason) == ("Failed", "NotReady")
+
+
+def test_a_measurement_that_contradicts_itself_is_void() -> None:
+    found = with_result(RUNNING, changed(RESULT, littles_ratio=3.0), spec_of())
+    assert (found.phase, found.reason) == ("Invalid", "GateBroken")
+
+
+def test_a_proven_failure_counts_though_a_higher_rate_was_void() -> None:
+    slow = envelopes.load([10.0, 20.0], lambda _: 3000.0, 200, 30, NOW)
+    levels = (slow.load.levels[0], RESULT.load.levels[1].model_copy(update={"littles_ratio": 3.0}))
+    mixed = slow.model_copy(update={"result": slow.load.model_copy(update={"levels": levels})})
+    found = with_result(RUNNING, mixed, spec_of())
+    assert (found.phase, found.knee_rate) == ("Completed", None)
+    assert [level.verdict for level in found.levels] == ["Fail", "Inconclusive"]
+
+
+def test_a_percentile_among_failures_is_a_bound_and_not_a_figure() -> None:
+    latency = RESULT.load.levels[0].latency
+    censored = latency.model_copy(update={"p95": latency.p95.model_copy(update={"censored": True})})
+    found = with_result(RUNNING, changed(RESULT, latency=censored), spec_of())
+    assert found.levels[0].p95.value is None
+    assert str(found.levels[0].p95.reason).startswith("Invalid: failed requests reach")
+
+
+def test_a_level_on_which_nothing_was_sent_has_no_figure() -> None:
+    empty = changed(RESULT, latency=None, sent=0, completed=0, exceeded=0, blocks=(), batches=())
+    found = with_result(RUNNING, empty, spec_of())
+    assert found.levels[0].p95.reason == "TooFew: no request was sent"
+    assert found.knee_rate is None
+
+
+def test_the_search_decides_a_trial_in_one_tick_and_starts_it_in_the_next() -> None:
+    decided = decide(status_of("Searching"))
+    (trial,) = decided.status.trials
+    assert (trial.phase, trial.candidate.batch_size, decided.effects) == ("Running", 1, ())
+    assert trial.name == trial_name(tuning_of(), Candidate(IMAGE, 1), 0)
+    started = decide(decided.status)
+    assert [e.manifest["metadata"]["name"] for e in started.effects if isinstance(e, CreateObject)]
+    server = job_of(f"{trial.name}-server")
+    loaded = decide(decided.status, jobs=(server,))
+    (effect,) = loaded.effects
+    assert isinstance(effect, CreateObject)
+    assert effect.manifest["metadata"]["name"] == f"{trial.name}-load"
+    waiting = decide(decided.status, jobs=(server, job_of(f"{trial.name}-load", "load")))
+    assert (waiting.status, waiting.effects) == (decided.status, ())
+
+
+def test_a_finished_trial_is_recorded_before_its_jobs_go() -> None:
+    status = status_of("Searching", trials=(RUNNING,))
+    recorded = decide(status, jobs=(SERVER, DONE))
+    assert recorded.effects == ()
+    assert recorded.status.trials[0].finished_at == NOW
+    cleaned = decide(recorded.status, jobs=(SERVER, DONE))
+    assert [e.name for e in cleaned.effects if isinstance(e, DeleteObject)] == [
+        "t-server",
+        "t-load",
+    ]
+    assert cleaned.status == recorded.status
+
+
+def test_a_trial_whose_labels_something_picks_is_refused() -> None:
+    greedy = Selector("PodMonitor", "all", {"app.kubernetes.io/managed-by": "infertune"})
+    found = decide(status_of("Searching", trials=(RUNNING,)), selectors=(greedy,))
+    assert (found.status.trials[0].reason, found.effects) == ("Refused", ())
+
+
+def test_a_trial_whose_job_the_api_server_refuses_ends_instead_of_trying_for_ever() -> None:
+    refused = Observation("Stalled", "True", "Refused", "policy: images only from registry.a")
+    status = with_condition(status_of("Searching", trials=(RUNNING,)), refused)
+    (trial,) = decide(status).status.trials
+    assert (trial.phase, trial.reason, trial.message) == ("Failed", "Refused", refused.message)
+
+
+def test_a_trial_that_failed_is_told_with_its_reason() -> None:
+    status = status_of("Searching", trials=(RUNNING,))
+    found = decide(status, jobs=(failing("OOMKilled"),))
+    assert found.decision == "trial 1 (batch 1, fp32): Failed, OutOfMemory: as told"
+
+
+def test_a_default_batch_that_stands_in_no_list_is_searched_too() -> None:
+    target = target_of(deployment_of(container_of(None)))
+    (trial,) = decide(status_of("Searching"), target=target).status.trials
+    assert trial.candidate.batch_size is None
+    only_images = spec_of(knobs={"images": ["registry.test/resnet:int8"]})
+    (trial,) = decide(status_of("Searching"), only_images, target=target).status.trials
+    assert trial.candidate.image == IMAGE
+
+
+@pytest.mark.parametrize(
+    ("budget", "gpus", "words"),
+    [
+        ({"maxTrials": 1}, 0, "1 of 1 trials (spec.budget.maxTrials)"),
+        ({"gpuHours": "0.01"}, 0, "0.0167 of 0.01 hours (spec.budget.gpuHours)"),
+        ({"gpuHours": "0.05"}, 4, "0.0668 of 0.05 hours (spec.budget.gpuHours)"),
+        ({"gpuHours": "0.05"}, 2, None),
+        ({"wallClockSeconds": 60}, 0, "120 of 60 s (spec.budget.wallClockSeconds)"),
+        ({}, 0, None),
+    ],
+)
+def test_the_budget_counts_trials_device_hours_and_time(
+    budget: dict[str, Any], gpus: int, words: str | None
+) -> None:
+    """One trial of 60 s that began 120 s ago: 0.0167 replica-hours, with 4 GPUs 0.0668."""
+    status = status_of("Searching", trials=(trial_of(1, 10.0),))
+    assert exceeded(spec_of(budget=budget), status, NOW, gpus) == words
+    if words is not None and not gpus:
+        ended = decide(status, spec_of(budget=budget))
+        assert ended.status.state == "Deciding"
+        assert words in ended.decision
+
+
+def test_what_was_spent_is_money_only_where_a_price_is_declared() -> None:
+    trials = (trial_of(1, 10.0), trial_of(4, started_at=None))
+    free = spent_now(spec_of(), trials, NOW)
+    assert (free.trials, free.replica_hours, free.wall_clock_seconds) == (2, 0.0167, 120.0)
+    assert free.cost.value is None
+    paid = spent_now(spec_of(cost={"replicaHourly": "3", "currency": "EUR"}), trials, NOW)
+    assert (paid.cost.value, paid.cost.unit) == (0.0501, "EUR")
+    assert spent_now(spec_of(), (), NOW).wall_clock_seconds == 0.0
