@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from demo.image_set import SERVER_FP32, SERVER_INT8
+from demo.workload import SERVER
 from infertune.api.status import TuningStatus
 from tests.e2e.stage import ADMIN, TUNINGS, Setting, Stage, condition, setting_reported
 from tests.e2e.tunings import NAME, SLO_MS, tuning
@@ -87,7 +88,11 @@ def assert_nothing_was_repeated(stage: Stage, status: TuningStatus) -> None:
     assert set(stage.seen.jobs) == loads | servers | probes
     assert {name: len(uids) for name, uids in stage.seen.jobs.items() if len(uids) > 1} == {}
     assert len(probes) == 1
-    revisions = stage.objects("apps/v1", "ReplicaSet")
+    revisions = [
+        one["metadata"]["name"]
+        for one in stage.objects("apps/v1", "ReplicaSet")
+        if one["metadata"]["ownerReferences"][0]["name"] == SERVER
+    ]
     assert len(revisions) == 2, "one rollout: the old template and the new one"
     started = Counter(
         one["message"] for one in stage.objects("v1", "Event") if one["reason"] == "TrialStarted"
@@ -111,7 +116,7 @@ def assert_kubectl_tells_it(stage: Stage, status: TuningStatus) -> None:
     columns = re.split(r"\s{3,}", header.strip())
     cells = dict(zip(columns, re.split(r"\s{3,}", row.strip()), strict=True))
     shown = {name: cells[name] for name in ("NAME", "TARGET", "MODE", "STATE")}
-    assert shown == {"NAME": NAME, "TARGET": "demo-server", "MODE": "Apply", "STATE": "Stable"}
+    assert shown == {"NAME": NAME, "TARGET": SERVER, "MODE": "Apply", "STATE": "Stable"}
     told = status.summary
     assert cells["BEST"] == told.best
     assert cells["VERDICT"] == told.verdict

@@ -31,7 +31,11 @@ def test_recommend_touches_nothing_and_its_patch_applies(stage: Stage, tmp_path:
     assert condition(status, "SLOAchievable") == ("True", "Measured")
     assert condition(status, "Applied") == ("False", "RecommendOnly")
     assert status.rollout is None
-    assert {probe.probe: probe.verdict for probe in status.probes}["benchmark"] == "pass"
+    told = {probe.probe: probe for probe in status.probes}
+    assert set(told) == {"gpu", "benchmark"}
+    # "warn" is a figure too: a busy node does not settle within the ten seconds.
+    assert told["benchmark"].verdict in {"pass", "warn"}
+    assert "matmul_best" in told["benchmark"].summary
 
     recommendation = status.recommendation
     assert recommendation is not None
