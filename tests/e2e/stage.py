@@ -14,10 +14,9 @@ from typing import Any
 
 from demo.client_windows import parse_windows
 from demo.image_set import PROBES
-from demo.install import OPERATOR_NAMESPACE, RELEASE
+from demo.install import OPERATOR_NAMESPACE, RELEASE, remove_workload
 from demo.kubectl import Kubectl, manifests
 from demo.workload import CLIENT, CONTAINER, SERVER, client_document, server_documents
-from demo.workload import NAMESPACE as DEMO_NAMESPACE
 from devcluster.errors import CommandError
 from infertune.adapters.kube.connection import Connection, Request
 from infertune.adapters.kube.paths import list_path, object_path
@@ -68,9 +67,9 @@ class Stage:
         """Start the server and its client, and wait until traffic is steady."""
         self.close()
         names = self._node.images
-        documents = [*server_documents(names), client_document(live_spec(), names[PROBES])]
-        placed = [_placed(document, self.namespace) for document in documents]
-        self.cluster.apply(manifests(placed), manager="kubectl")
+        server = [_scaled(one) for one in server_documents(names, self.namespace)]
+        client = client_document(live_spec(), names[PROBES], self.namespace)
+        self.cluster.apply(manifests([*server, client]), manager="kubectl")
         # The autoscaler would do the same at its next look, up to 15 seconds later.
         self._kubectl("scale", f"deployment/{SERVER}", f"--replicas={START_REPLICAS}")
         for name in (SERVER, CLIENT):
@@ -80,10 +79,7 @@ class Stage:
 
     def close(self) -> None:
         """Delete the namespace with everything in it and wait until it is gone."""
-        if self.cluster.find("namespace", self.namespace) is None:
-            return
-        self._release_tuning()
-        self.cluster.delete("namespace", self.namespace)
+        remove_workload(self.cluster, self.namespace)
 
     def apply(self, manifest: RawObject) -> None:
         """Apply a tuning as a user would."""
@@ -212,17 +208,6 @@ class Stage:
         served = [one for one in windows if one.completed]
         return ready == START_REPLICAS and len(served) >= WARM_WINDOWS
 
-    def _release_tuning(self) -> None:
-        """Delete the tuning while its target is still there, so that it can roll back."""
-        if self.find_tuning() is None:
-            return
-        try:
-            self.cluster.delete(TUNINGS, NAME, self.namespace)
-        except CommandError:
-            # A broken operator must not keep the namespace of a failed test for ever.
-            patch = '--patch={"metadata":{"finalizers":null}}'
-            self.kubectl_lines("patch", TUNINGS, NAME, "--type=merge", patch)
-
 
 def setting_of(deployment: RawObject, low: int, high: int) -> Setting:
     """Return the tuned fields of a Deployment, with the bounds of its autoscaler."""
@@ -257,17 +242,9 @@ def sentence(status: TuningStatus, name: str) -> str:
     return found.message
 
 
-def _placed(document: dict[str, Any], namespace: str) -> dict[str, Any]:
-    """Return a document of the demo, moved to another namespace and to the tests' start."""
-    kind, metadata = document["kind"], dict(document["metadata"])
-    if kind == "Namespace":
-        return {**document, "metadata": {**metadata, "name": namespace}}
-    moved = {**document, "metadata": {**metadata, "namespace": namespace}}
-    if kind == "HorizontalPodAutoscaler":
-        bounds = {"minReplicas": START_REPLICAS, "maxReplicas": START_REPLICAS}
-        moved["spec"] = {**document["spec"], **bounds}
-    if metadata["name"] == CLIENT:
-        (container,) = document["spec"]["template"]["spec"]["containers"]
-        there, here = f"//{SERVER}.{DEMO_NAMESPACE}", f"//{SERVER}.{namespace}"
-        container["args"] = [word.replace(there, here) for word in container["args"]]
-    return moved
+def _scaled(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document of the demo with the replica bounds of these tests."""
+    if document["kind"] != "HorizontalPodAutoscaler":
+        return document
+    bounds = {"minReplicas": START_REPLICAS, "maxReplicas": START_REPLICAS}
+    return {**document, "spec": {**document["spec"], **bounds}}

@@ -26,6 +26,7 @@ def test_apply_reaches_stable_though_the_operator_is_killed_twice(stage: Stage) 
     stage.until(lambda: load_runs(stage), "a trial's load runs", 120)
     killed = [stage.kill_operator()]
     stage.until_state("Applying", 200)
+    stage.until(lambda: stage.setting().image == SERVER_INT8, "the template is written", 30)
     killed.append(stage.kill_operator())
     status = stage.until_state("Stable", 240)
 

@@ -12,10 +12,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400, func_only=True)]
 def test_five_milliseconds_cannot_be_kept(stage: Stage) -> None:
     """One model run takes longer than 5 ms: Stable, with the best that was found and its limit."""
     before = stage.target()["spec"]["template"]
-    manifest = tuning(
-        stage.namespace, "Apply", slo={"latencyMilliseconds": 5}, trial={"maxRates": 1}
-    )
-    stage.apply(manifest)
+    promise, knobs = {"latencyMilliseconds": 5}, {"batchSize": {"values": [1]}}
+    stage.apply(tuning(stage.namespace, "Apply", slo=promise, knobs=knobs, trial={"maxRates": 1}))
     status = stage.until_state("Stable", 240)
 
     assert condition(status, "SLOAchievable") == ("False", "Unreachable")
