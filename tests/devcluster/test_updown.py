@@ -17,7 +17,8 @@ from devcluster.settings import Settings, current, saved
 SYSCTL_ROOTS = ("net/ipv4", "net/bridge", "net/netfilter", "vm", "kernel/keys")
 SYSCTL_FILES = ("kernel/panic", "kernel/panic_on_oops", "kernel/pid_max")
 VOLATILE = re.compile(r"conntrack_count|tcp_mem|udp_mem|stat_refresh|compact_memory|drop_caches")
-WATCHED = ("/etc", "/opt", "/run", "/usr/libexec", "/var", "/root/.kube", "/root/.local")
+HOME = tuple(str(Path.home() / name) for name in (".kube", ".local"))
+WATCHED = ("/etc", "/opt", "/run", "/usr/libexec", "/var", *HOME)
 OURS = re.compile(r"kube|containerd|etcd|coredns|metrics-server|runc|/pause")
 
 

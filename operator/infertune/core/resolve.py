@@ -75,11 +75,8 @@ def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
     """Return the resolved target, or the condition that tells why it cannot be resolved."""
     reference = spec.target_ref
     if snapshot.target is None:
-        return Problem(
-            "TargetAvailable",
-            "TargetNotFound",
-            f"spec.targetRef: no {reference.kind} {reference.name!r} in this namespace",
-        )
+        words = f"spec.targetRef: no {reference.kind} {reference.name!r} in this namespace"
+        return Problem("TargetAvailable", "TargetNotFound", words)
     raw = snapshot.target.raw
     template: RawObject = raw["spec"]["template"]
     container = find_container(template, reference.container)
@@ -90,11 +87,8 @@ def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
         return Problem("TargetAvailable", batch.reason, batch.message)
     port = _port(container, spec)
     if port is None:
-        return Problem(
-            "TargetAvailable",
-            "PortUnknown",
-            f"container {container.get('name')!r} declares no port: set spec.load.port",
-        )
+        words = f"container {container.get('name')!r} declares no port: set spec.load.port"
+        return Problem("TargetAvailable", "PortUnknown", words)
     autoscaler = snapshot.autoscaler
     nodes = sorted({pod.node for pod in snapshot.target.pods if pod.node})
     return Resolved(

@@ -1,0 +1,128 @@
+"""Publishing: the patch to commit, and in Apply mode the intent of a rollout.
+
+Role: what follows a recorded recommendation. Must not know: how it was found. Trade-off: whatever
+speaks against writing to the target is answered here, before the first write, as a condition.
+"""
+
+from infertune.api.conditions import Observation
+from infertune.api.status import Bounds, Configuration, Recommendation, RolloutIntent, RolloutStatus
+from infertune.core.evidence import NoData
+from infertune.core.intents import intent_of, restore_command
+from infertune.core.knobs import values_of, with_values
+from infertune.core.manifests.recommendation import (
+    patch_digest,
+    patches,
+    recommendation_config_map,
+)
+from infertune.core.plan import CreateObject, Effect, Event
+from infertune.core.render import configuration_text, number
+from infertune.core.resolve import Resolved
+from infertune.core.slo import required_verification_seconds
+from infertune.core.states.searching import candidate_of
+from infertune.core.story import Context, Outcome
+
+
+def publish(context: Context, resolved: Resolved, recommendation: Recommendation) -> Outcome:
+    """Return the publication, and the rollout's intent where the target is to be changed."""
+    chosen = recommendation.configuration
+    candidate, bounds = candidate_of(chosen), bounds_wanted(chosen)
+    content = patch_content(context, resolved, chosen)
+    if patch_digest(content) != recommendation.digest:
+        return Outcome(
+            changes=(("recommendation", None),),
+            decision="the target changed since the recommendation: deciding again",
+            requeue_seconds=0.0,
+        )
+    effects = (CreateObject(recommendation_config_map(context.tuning, content)),)
+    against = _why_not_applied(context, resolved, recommendation)
+    if against is not None:
+        return _recommended(against, effects)
+    intent = intent_of(context.key, context.spec, resolved, candidate, bounds)
+    if intent is None:
+        seen = Observation("Applied", "True", "NothingToChange", "today's settings are the best")
+        return Outcome(
+            event="NothingToChange", observed=(seen,), effects=effects, requeue_seconds=0.0
+        )
+    return _open_rollout(context, chosen, intent, effects)
+
+
+def patch_content(context: Context, resolved: Resolved, chosen: Configuration) -> dict[str, str]:
+    """Return the patches that lead from the target as it stands to the chosen configuration."""
+    knob = context.spec.knobs.batch_size
+    values = with_values(
+        values_of(resolved.container, knob), knob, image=chosen.image, batch_size=chosen.batch_size
+    )
+    name = str(resolved.container["name"])
+    return patches(context.spec, name, values, resolved.autoscaler, bounds_wanted(chosen))
+
+
+def _why_not_applied(
+    context: Context, resolved: Resolved, recommendation: Recommendation
+) -> Observation | None:
+    """Return what keeps a recommendation from being written, or None."""
+    image = recommendation.configuration.image
+    if context.spec.mode == "Recommend":
+        words = "Recommend: nothing is written to the target; see the patch in the ConfigMap"
+        return Observation("Applied", "False", "RecommendOnly", words)
+    if image != resolved.image and recommendation.image_only_recommended == image:
+        words = f"image {image} is recommended only: spec.quality declares no check"
+        return Observation("Applied", "False", "QualityUndeclared", words)
+    short = verification_too_short(context)
+    if short is not None:
+        return Observation("Applied", "False", "VerificationTooShort", short)
+    return None
+
+
+def _open_rollout(
+    context: Context, chosen: Configuration, intent: RolloutIntent, effects: tuple[Effect, ...]
+) -> Outcome:
+    command = restore_command(context.key, context.spec, intent)
+    rollout = RolloutStatus(intent=intent, started_at=context.now, restore_command=command)
+    words = f"applying {configuration_text(chosen)}"
+    return Outcome(
+        changes=(("rollout", rollout),),
+        event="ApplyDecided",
+        effects=effects,
+        observed=(
+            Observation("Applied", "False", "Applying", words),
+            Observation("FieldConflict", "False", "NoConflict", "no declared field was taken"),
+        ),
+        told=(Event("Normal", "Applying", words),),
+        decision=words,
+        evidence=(("intent", intent.model_dump(mode="json", exclude_none=True)),),
+        requeue_seconds=0.0,
+    )
+
+
+def _recommended(against: Observation, effects: tuple[Effect, ...]) -> Outcome:
+    return Outcome(
+        event="Recommended",
+        observed=(against,),
+        effects=effects,
+        decision=against.message,
+        requeue_seconds=0.0,
+    )
+
+
+def verification_too_short(context: Context) -> str | None:
+    """Return why the declared verification could not pass on the traffic of the baseline."""
+    declared = context.spec.rollout.verification_seconds
+    baseline = context.status.baseline
+    rate = baseline.request_rate.value if baseline else None
+    if declared is None or not rate:
+        return None
+    interval = float(context.spec.metrics.scrape_interval_seconds)
+    needed = required_verification_seconds(rate, interval, context.spec.slo.percentile)
+    if isinstance(needed, NoData) or declared >= needed:
+        return None
+    return (
+        f"spec.rollout.verificationSeconds is {declared}, but {number(rate)} requests per second "
+        f"need {needed:.0f} s for a verdict: raise or remove it; nothing is written"
+    )
+
+
+def bounds_wanted(configuration: Configuration) -> Bounds:
+    """Return the recommended bounds; a recommendation always has them."""
+    assert configuration.min_replicas is not None
+    assert configuration.max_replicas is not None
+    return Bounds(min_replicas=configuration.min_replicas, max_replicas=configuration.max_replicas)
