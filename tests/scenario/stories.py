@@ -33,6 +33,7 @@ class Stage:
         self.clock = FakeClock()
         self.cluster = FakeCluster(self.clock)
         self.live = live
+        self.step_seconds = 1.0
         self.world = world or World(serve=served_p95)
         batch = spec.pop("batch", "1")
         fill(self.cluster, batch=batch, **spec)
@@ -54,7 +55,7 @@ class Stage:
 
     def until(self, *states: str, seconds: float = 3600.0) -> None:
         """Step until the tuning is in one of these states."""
-        self.harness.until(lambda: self.state() in states, seconds=seconds)
+        self.harness.until(lambda: self.state() in states, seconds, self.step_seconds)
 
     def settle(self) -> None:
         """Step until the tuning rests, then a little longer."""

@@ -52,6 +52,7 @@ SHORT: dict[str, Any] = {
 def happy() -> Stage:
     stage = Stage(**SHORT)
     stage.world.seconds_by_role["load"] = 4.0
+    stage.step_seconds = 3.0
     return stage
 
 
