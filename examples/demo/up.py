@@ -17,7 +17,7 @@ from typing import Any
 
 from demo import comparison, install, place
 from demo.console import Console
-from demo.errors import DemoError
+from demo.errors import DemoError, RefusedError
 from demo.image_set import PROBES, RECIPES, provide_images, reference
 from demo.kubectl import manifests
 from demo.observation import Observation, Price, Setting
@@ -37,6 +37,7 @@ from demo.workload import (
     server_documents,
     tuning_document,
 )
+from devcluster.errors import DevclusterError
 from devcluster.settings import REPO_ROOT
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TuningStatus
@@ -91,7 +92,6 @@ def up(options: Options, console: Console) -> None:
     raw, spec = read_tuning()
     place.check_machine(options)
     journey = Journey(options, console, raw, spec)
-    outcome = "not finished"
     try:
         where = _prepare(journey)
         names = {one.tag: reference(where, one.tag) for one in RECIPES}
@@ -99,11 +99,15 @@ def up(options: Options, console: Console) -> None:
         _tune(journey, where, names)
         _after(journey, where)
         outcome = judge_run(journey.spec, journey.status, journey.before, journey.after)
-    except DemoError as error:
-        outcome = f"failed: {error}"
+    except RefusedError:
         raise
-    finally:
-        _keep(journey, outcome)
+    except (DemoError, DevclusterError) as error:
+        _keep(journey, f"failed: {error}")
+        raise
+    except KeyboardInterrupt:
+        _keep(journey, "interrupted")
+        raise
+    _keep(journey, outcome)
     _tell_result(journey, where)
 
 
