@@ -14,7 +14,7 @@ from infertune.core.render import number
 from infertune.report.tables import table
 
 NOTHING = "-"
-HEADER = ("", "before", "after", "change")
+HEADER = ("figure", "before", "after", "change")
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,7 +89,7 @@ def render(run: Run, title: str) -> str:
 def _facts(run: Run) -> str:
     cores = os.cpu_count()
     started = run.started.isoformat(timespec="seconds")
-    machine = f"{cores} cores, {platform.machine()}, {platform.system()} {platform.release()}"
+    machine = f"{cores} cores, {platform.machine()}, {platform.system()}"
     return (
         f"Started {started}, {run.total_seconds:.0f} s in all, on {machine}. "
         f"Outcome: {run.outcome}.\n"
