@@ -28,7 +28,7 @@ def test_deletion_in_a_trial_leaves_nothing(stage: Stage) -> None:
 def test_deletion_while_verifying_rolls_back_first(stage: Stage) -> None:
     """The tuning goes only once the old values stand again."""
     before = stage.target()["spec"]["template"]
-    stage.apply(tuning(stage.namespace, "Apply", trial={"maxRates": 1}))
+    stage.apply(tuning(stage.namespace, "Apply"))
     stage.until_state("Verifying", 240)
     assert stage.setting().image == SERVER_INT8
     stage.delete_tuning()

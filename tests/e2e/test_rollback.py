@@ -23,8 +23,7 @@ CONTROLS = 5
 def verifying(stage: Stage) -> None:
     """Play the story up to the moment when the new pods are judged by live traffic."""
     assert stage.setting() == START
-    # One rate per trial is enough to tell the two servers apart.
-    stage.apply(tuning(stage.namespace, "Apply", trial={"maxRates": 1}))
+    stage.apply(tuning(stage.namespace, "Apply"))
     stage.until_state("Verifying", 240)
 
 
