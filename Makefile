@@ -37,9 +37,10 @@ bench-idle: $(READY) ## Measure the operator's CPU and memory beside 100 stable 
 	@PYTHONPATH=examples $(BIN)/python -m bench.idle
 
 .PHONY: generate
-generate: $(READY) ## Write the CRD, its copy in the chart, and docs/reference.md from the models
+generate: $(READY) ## Write the CRD, its copy in the chart, and the generated docs
 	$(BIN)/python -m infertune.cli crd --output crds/$(CRD) charts/infertune/crds/$(CRD)
 	$(BIN)/python -m infertune.cli reference --output docs/reference.md
+	$(BIN)/python -m infertune.cli states --output docs/state-machine.md
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, layers and contract tests

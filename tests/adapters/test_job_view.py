@@ -64,6 +64,36 @@ QUOTA = Reason("FailedCreate", "exceeded quota")
         ),
         pytest.param(
             job(FAILED),
+            pod(
+                "Failed",
+                container(terminated={"reason": "Error", "exitCode": 143}),
+                conditions=[
+                    {
+                        "type": "DisruptionTarget",
+                        "status": "True",
+                        "reason": "PreemptionByScheduler",
+                        "message": "made room",
+                    }
+                ],
+            ),
+            None,
+            ("PreemptionByScheduler", "made room"),
+            id="preempted, so its exit code blames nobody",
+        ),
+        pytest.param(
+            job(FAILED),
+            pod(
+                "Failed",
+                container(terminated={"reason": "Error", "exitCode": 137}),
+                reason="Evicted",
+                message="node low on memory",
+            ),
+            None,
+            ("Evicted", "node low on memory"),
+            id="evicted by the kubelet, so its exit code blames nobody",
+        ),
+        pytest.param(
+            job(FAILED),
             pod("Failed", container(terminated={"reason": "OOMKilled"})),
             None,
             ("OOMKilled", "container 'server' went over its memory limit"),

@@ -69,9 +69,3 @@ def set_condition(
     if old is None:
         return (*conditions, fresh)
     return tuple(fresh if c.type == new.type else c for c in conditions)
-
-
-def condition_status(conditions: tuple[Condition, ...], name: ConditionType) -> ConditionStatus:
-    """Return the status of one condition; absent is Unknown."""
-    found = next((c for c in conditions if c.type == name), None)
-    return found.status if found else "Unknown"

@@ -44,11 +44,15 @@ def parse_spec(raw: Mapping[str, Any]) -> TuningSpec | SpecError:
 
 
 def parse_status(raw: Mapping[str, Any]) -> TuningStatus:
-    """Return the typed status; an unreadable one (foreign hand, far older version) starts anew."""
+    """Return the typed status; of one that does not load (a foreign hand) every field that does.
+
+    An open rollout must not be forgotten because some other field cannot be read.
+    """
     try:
         return TuningStatus.model_validate(raw)
-    except ValidationError:
-        return TuningStatus()
+    except ValidationError as error:
+        broken = {item["loc"][0] for item in error.errors(include_url=False) if item["loc"]}
+        return TuningStatus.model_validate({k: v for k, v in raw.items() if k not in broken})
 
 
 def _problem(item: dict[str, Any]) -> str:

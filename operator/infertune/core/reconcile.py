@@ -13,7 +13,7 @@ from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import Effect, Event, Plan, SetFinalizer
 from infertune.core.rollout import ROLLOUT_OPEN, advance
 from infertune.core.snapshot import Snapshot, TuningView
-from infertune.core.states.applying import applying, rolling_back
+from infertune.core.states.applying import applying, intent_lost, rolling_back
 from infertune.core.states.cleanup import delete_jobs
 from infertune.core.states.deciding import deciding
 from infertune.core.states.pending import pending
@@ -48,6 +48,8 @@ def plan(snapshot: Snapshot) -> Plan:
     if isinstance(tuning.spec, SpecError):
         return _invalid(snapshot, tuning.spec, rollout_open=rollout_open)
     context = Context(snapshot, tuning.spec)
+    if rollout_open and not _has_intent(tuning):
+        return conclude(context, intent_lost(context))
     if not rollout_open and (_is_new(tuning) or _was_invalid(tuning)):
         return _begin(context)
     return conclude(context, STATES[tuning.status.state](context))
@@ -55,6 +57,11 @@ def plan(snapshot: Snapshot) -> Plan:
 
 def _is_new(tuning: TuningView) -> bool:
     return tuning.status.observed_generation != tuning.generation
+
+
+def _has_intent(tuning: TuningView) -> bool:
+    rollout = tuning.status.rollout
+    return rollout is not None and rollout.intent is not None
 
 
 def _was_invalid(tuning: TuningView) -> bool:

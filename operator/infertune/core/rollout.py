@@ -26,6 +26,7 @@ RolloutEvent = Literal[
     "VerifyFailed",
     "RollbackComplete",
     "FieldTaken",
+    "IntentLost",
     "SpecChanged",
     "DeletionRequested",
 ]
@@ -60,6 +61,7 @@ TRANSITIONS: Mapping[StateName, Mapping[RolloutEvent, StateName]] = {
         "RolloutComplete": "Verifying",
         "ApplyFailed": "RollingBack",
         "FieldTaken": "Halted",
+        "IntentLost": "Halted",
         "SpecChanged": "RollingBack",
         "DeletionRequested": "RollingBack",
         "TargetMissing": "Halted",
@@ -69,6 +71,7 @@ TRANSITIONS: Mapping[StateName, Mapping[RolloutEvent, StateName]] = {
         "VerifyKept": "Stable",
         "VerifyFailed": "RollingBack",
         "FieldTaken": "Halted",
+        "IntentLost": "Halted",
         "SpecChanged": "RollingBack",
         "DeletionRequested": "RollingBack",
         "TargetMissing": "Halted",
@@ -76,6 +79,7 @@ TRANSITIONS: Mapping[StateName, Mapping[RolloutEvent, StateName]] = {
     "RollingBack": {
         "RollbackComplete": "Halted",
         "FieldTaken": "Halted",
+        "IntentLost": "Halted",
         "TargetMissing": "Halted",
     },
     "Stable": {"SpecChanged": "Pending", "TargetMissing": "Stable"},

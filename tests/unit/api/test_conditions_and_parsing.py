@@ -52,5 +52,12 @@ def test_a_recorded_status_reads_back_as_it_was_written() -> None:
     assert parse_status(raw) == status
 
 
+def test_an_open_rollout_is_not_forgotten_because_another_field_cannot_be_read() -> None:
+    status = status_of("Verifying", rollout=rollout_of(intent_between()))
+    raw = status.model_dump(mode="json", by_alias=True, exclude_none=True)
+    read = parse_status(raw | {"trials": "none", "spent": {"trials": "many"}})
+    assert (read.state, read.rollout, read.trials) == ("Verifying", status.rollout, ())
+
+
 def test_a_status_of_a_foreign_hand_starts_anew() -> None:
     assert parse_status({"state": "Sleeping"}) == TuningStatus()

@@ -20,6 +20,7 @@ from tests.builders import (
     snapshot_of,
     spec_of,
     status_of,
+    target_of,
     tuning_of,
     with_condition,
 )
@@ -99,6 +100,13 @@ def test_an_unreadable_spec_during_a_rollout_is_not_observed_so_that_it_is_turne
     status = status_of("Verifying", rollout=rollout_of())
     told = plan(snapshot_of(tuning_of(status, BROKEN, generation=2)))
     assert (told.status.observed_generation, told.status.state) == (1, "Verifying")
+
+
+@pytest.mark.parametrize("state", ["Applying", "Verifying", "RollingBack"])
+def test_a_rollout_without_its_intent_halts_instead_of_guessing(state: StateName) -> None:
+    decided = decide(status_of(state, rollout=None), target=target_of())
+    assert (decided.status.state, decided.effects) == ("Halted", ())
+    assert conditions_of(decided.status)["Stalled"] == ("True", "IntentLost")
 
 
 def test_the_same_spec_that_a_newer_operator_can_read_starts_anew() -> None:

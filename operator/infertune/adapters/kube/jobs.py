@@ -119,6 +119,9 @@ def _served_container(pod: RawObject) -> Mapping[str, Any]:
 def _failure(job: RawObject, pod: RawObject | None) -> Reason | None:
     if pod is not None:
         status = pod.get("status", {})
+        taken_away = _taken_away(status)
+        if taken_away is not None:
+            return taken_away
         for key in ("initContainerStatuses", "containerStatuses"):
             for container in status.get(key) or ():
                 found = _container_failure(container)
@@ -148,15 +151,23 @@ def _container_failure(container: Mapping[str, Any]) -> Reason | None:
     return None
 
 
+def _taken_away(status: Mapping[str, Any]) -> Reason | None:
+    """Return why the pod was ended from outside: its containers' exit codes then blame nobody."""
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
+            reason = str(condition.get("reason") or "Disrupted")
+            return Reason(reason, str(condition.get("message", "")))
+    if status.get("phase") == "Failed" and status.get("reason"):
+        return Reason(str(status["reason"]), str(status.get("message", "")))
+    return None
+
+
 def _pod_failure(status: Mapping[str, Any]) -> Reason | None:
     for condition in status.get("conditions") or ():
         if condition.get("reason") == "Unschedulable" and condition.get("status") == "False":
             return Reason("Unschedulable", str(condition.get("message", "")))
-        if condition.get("type") == "DisruptionTarget" and condition.get("status") == "True":
-            reason = str(condition.get("reason") or "Disrupted")
-            return Reason(reason, str(condition.get("message", "")))
     if status.get("phase") == "Failed":
-        return Reason(str(status.get("reason") or "Failed"), str(status.get("message", "")))
+        return Reason("Failed", str(status.get("message", "")))
     return None
 
 

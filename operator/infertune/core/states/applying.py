@@ -125,6 +125,15 @@ def target_gone(context: Context) -> Outcome:
     return halt("TargetMissing", why, context.status.rollout)
 
 
+def intent_lost(context: Context) -> Outcome:
+    """Return the end of a rollout whose recorded intent somebody has removed from the status."""
+    why = (
+        "the rollout's intent is missing from the status; the annotation infertune.io/last-good "
+        "on the target holds the values before it"
+    )
+    return halt("IntentLost", why, context.status.rollout)
+
+
 def conflict(context: Context) -> bool:
     """Return whether an earlier write met a field that somebody else has taken."""
     return any(c.type == "FieldConflict" and c.status == "True" for c in context.status.conditions)

@@ -34,15 +34,15 @@ def publish(context: Context, resolved: Resolved, recommendation: Recommendation
             requeue_seconds=0.0,
         )
     effects = (CreateObject(recommendation_config_map(context.tuning, content)),)
-    against = _why_not_applied(context, resolved, recommendation)
-    if against is not None:
-        return _recommended(against, effects)
     intent = intent_of(context.key, context.spec, resolved, candidate, bounds)
     if intent is None:
         seen = Observation("Applied", "True", "NothingToChange", "today's settings are the best")
         return Outcome(
             event="NothingToChange", observed=(seen,), effects=effects, requeue_seconds=0.0
         )
+    against = _why_not_applied(context, resolved, recommendation)
+    if against is not None:
+        return _recommended(against, effects)
     return _open_rollout(context, chosen, intent, effects)
 
 
