@@ -156,6 +156,12 @@ def test_a_rate_that_failed_in_another_trial_is_not_carried() -> None:
             "best is 50 ms at 10/s per replica with batch 1, fp32",
         ),
         ((trial_of(1, None, (10.0, "Inconclusive")),), "Unknown", "Inconclusive", "no rate was"),
+        (
+            (trial_of(1, None, (10.0, "Fail")), trial_of(4, None, (20.0, "Inconclusive"))),
+            "Unknown",
+            "Inconclusive",
+            "closest is 100 ms at 20/s per replica with batch 4, fp32, from 500 requests",
+        ),
     ],
 )
 def test_an_honest_no_says_the_best_and_the_limit(

@@ -30,6 +30,9 @@ def nothing_keeps_it(context: Context, gpus: int) -> Outcome:
             f"spec.knobs.replicas.max is {spec.knobs.replicas.max}; limited by the replica limit"
         )
         seen = _no("ReplicaLimit", words, _cut_short(context, gpus))
+    elif (close := _unproven(context, measured)) is not None:
+        words = close + _cut_short(context, gpus)
+        seen = Observation("SLOAchievable", "Unknown", "Inconclusive", words)
     elif failed:
         seen = _no("Unreachable", _no_knee(context, measured), _cut_short(context, gpus))
     else:
@@ -59,6 +62,27 @@ def _cut_short(context: Context, gpus: int) -> str:
     """Say that more might be found, when it was the budget that ended the search."""
     over = exceeded(context.spec, context.status, context.now, gpus)
     return "" if over is None else f"; the budget ended the search: {over}"
+
+
+def _unproven(context: Context, measured: list[TrialRecord]) -> str | None:
+    """Name the best rate that looked good on too few requests to prove it, or None."""
+    slo = context.spec.slo
+    open_ended = [
+        (trial, level)
+        for trial in measured
+        for level in trial.levels
+        if level.verdict == "Inconclusive"
+        and level.p95.value is not None
+        and level.p95.value <= slo.latency_milliseconds
+    ]
+    if not open_ended:
+        return None
+    trial, level = max(open_ended, key=lambda pair: pair[1].offered_rate)
+    return (
+        f"no rate was proven to keep the promise; closest is {shown(level.p95)} at "
+        f"{number(level.offered_rate)}/s per replica with {configuration_text(trial.candidate)}, "
+        f"from {level.p95.samples} requests ({level.reason}): raise spec.trial.secondsPerRate"
+    )
 
 
 def _no_knee(context: Context, measured: list[TrialRecord]) -> str:
