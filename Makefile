@@ -10,8 +10,8 @@ READY := .venv/.ready
 CRD := infertune.io_inferencetunings.yaml
 PYTEST := $(BIN)/python -m pytest
 ALONE := not real_api and not e2e and not gpu
-# The demo: CONTEXT=name runs it on an existing cluster, REGISTRY= says where its images are pushed.
-export CONTEXT REGISTRY
+# The demo: CONTEXT=name runs it on an existing cluster; REGISTRY= or LOADER= brings the images there.
+export CONTEXT REGISTRY LOADER
 
 .PHONY: help
 help: ## List the targets
