@@ -28,6 +28,8 @@ from infertune.api.v1alpha1 import API_VERSION, KIND
 KEY_ANNOTATION = "demo-image-key"
 WRITERS = 4
 READY_TIMEOUT = "300s"
+NODES = "/api/v1/nodes"
+PODS = "/api/v1/pods"
 IMAGES = {OPERATOR: "operator", PROBES: "probes"}
 
 
@@ -62,9 +64,9 @@ class Stage:
         Raises:
             DemoError: It has not; the message says what to do.
         """
-        node = self._items("v1", "Node")[0]
+        node = self._items(NODES)[0]
         room = int(node["status"]["allocatable"]["pods"])
-        taken = sum(pod["metadata"]["namespace"] != NAMESPACE for pod in self._items("v1", "Pod"))
+        taken = sum(pod["metadata"]["namespace"] != NAMESPACE for pod in self._items(PODS))
         if taken + pods > room:
             message = (
                 f"the node takes {room} pods and has {taken}: {pods} more need it to be started "
@@ -109,9 +111,9 @@ class Stage:
         """Create the tunings; record by the status subresource that they were searched."""
         uids = {
             one["metadata"]["name"]: one["metadata"]["uid"]
-            for one in self._items("apps/v1", "Deployment", NAMESPACE)
+            for one in self._items(list_path("apps/v1", "Deployment", NAMESPACE))
         }
-        node = self._items("v1", "Node")[0]["metadata"]["name"]
+        node = self._items(NODES)[0]["metadata"]["name"]
 
         def write(number: int) -> None:
             name = target_name(number)
@@ -139,7 +141,7 @@ class Stage:
         """
         found = [
             pod
-            for pod in self._items("v1", "Pod", OPERATOR_NAMESPACE)
+            for pod in self._items(list_path("v1", "Pod", OPERATOR_NAMESPACE))
             if pod["status"].get("containerStatuses") and "deletionTimestamp" not in pod["metadata"]
         ]
         if len(found) != 1:
@@ -149,7 +151,7 @@ class Stage:
 
     def tunings(self) -> list[dict[str, Any]]:
         """Return the tunings as they stand."""
-        return self._items(API_VERSION, KIND, NAMESPACE)
+        return self._items(list_path(API_VERSION, KIND, NAMESPACE))
 
     def series(self, histograms: int) -> int:
         """Return how many target pods Prometheus has a histogram of."""
@@ -188,10 +190,8 @@ class Stage:
         annotations = found["spec"]["template"]["metadata"].get("annotations") or {}
         return str(annotations.get(KEY_ANNOTATION, ""))
 
-    def _items(
-        self, api_version: str, kind: str, namespace: str | None = None
-    ) -> list[dict[str, Any]]:
-        return list(self.connection.get(list_path(api_version, kind, namespace))["items"])
+    def _items(self, path: str) -> list[dict[str, Any]]:
+        return list(self.connection.get(path)["items"])
 
 
 def stable(tunings: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
