@@ -6,7 +6,7 @@ import pytest
 
 from infertune.api.v1alpha1 import KIND
 from infertune.core.manifests.naming import LABEL_TUNING_UID
-from infertune.runtime.cache import WatchCache
+from infertune.runtime.cache import WatchCache, WatchedPods, WorkloadKey
 from infertune.runtime.doorbell import Doorbell
 from tests.fakes import cases
 from tests.fakes.clock import FakeClock
@@ -116,3 +116,39 @@ def test_pods_ring_for_the_tuning_whose_uid_they_carry(scene: Scene) -> None:
     assert scene.ring(pod) == 1
     pod["metadata"]["labels"][LABEL_TUNING_UID] = "another"  # type: ignore[index]
     assert scene.ring(pod) == 0
+
+
+def test_an_echo_of_what_is_known_is_not_even_read(scene: Scene) -> None:
+    """Its spec is unreadable: parsing it would leave an error in the view."""
+    echo = scene.read(KIND, "demo")
+    known = scene.cache.fetch(cases.TUNING)
+    echo["spec"] = None
+    assert scene.ring(echo) == 0
+    echo["metadata"]["resourceVersion"] = "1"
+    assert scene.ring(echo) == 0
+    assert scene.cache.fetch(cases.TUNING) is known
+
+
+def test_pods_are_remembered_though_the_watch_spoke_before_the_tuning_was_known() -> None:
+    """The Deployment is listed first, when it is nobody's target; nothing moves afterwards."""
+    scene = Scene()
+    workload = scene.read("Deployment", "server")
+    scene.ring(workload, "ADDED")
+    scene.ring(scene.read(KIND, "demo"), "ADDED")
+    where = WorkloadKey(cases.NAMESPACE, "Deployment", "server")
+    now = FakeClock().now()
+    pods = WatchedPods(("a",), workload["metadata"]["resourceVersion"], now)
+    scene.cache.keep_pods(where, pods)
+    assert scene.cache.pods(where, now, 600.0) is pods
+    scene.ring(newer(workload))
+    assert scene.cache.pods(where, now, 600.0) is None
+
+
+def test_a_version_that_the_watch_has_shown_outlives_an_older_read(scene: Scene) -> None:
+    workload = scene.read("Deployment", "server")
+    read_at = workload["metadata"]["resourceVersion"]
+    scene.ring(newer(workload))
+    where = WorkloadKey(cases.NAMESPACE, "Deployment", "server")
+    now = FakeClock().now()
+    scene.cache.keep_pods(where, WatchedPods(("a",), read_at, now))
+    assert scene.cache.pods(where, now, 600.0) is None

@@ -71,12 +71,18 @@ class WatchCache:
 
         A change of status alone does not: it is our own writing.
         """
+        metadata = raw["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        with self._lock:
+            if _known(self._views.get(key), metadata):
+                return False
+        # Parsed outside of the lock, and only what is news: most events echo our own writes.
         view = view_of(raw)
         with self._lock:
-            old = self._views.get(view.key)
-            if old is not None and old.uid == view.uid and not _newer(view, old):
+            old = self._views.get(key)
+            if _known(old, metadata):
                 return False
-            self._views[view.key] = view
+            self._views[key] = view
         return old is None or _wish(old) != _wish(view)
 
     def fetch(self, key: Key) -> TuningView | None:
@@ -125,9 +131,13 @@ class WatchCache:
             self._pods.pop(workload, None)
 
     def keep_pods(self, workload: WorkloadKey, pods: WatchedPods) -> None:
-        """Remember the pods of a target."""
+        """Remember the pods of a target, and its version where no watch has shown one.
+
+        The list of workloads may come in before the tuning that makes one of them a target.
+        """
         with self._lock:
             self._pods[workload] = pods
+            self._versions.setdefault(workload, pods.version)
 
     def pods(self, workload: WorkloadKey, now: datetime, seconds: float) -> WatchedPods | None:
         """Return the remembered pods while the workload has not moved since, else None."""
@@ -138,11 +148,15 @@ class WatchCache:
         return known if (now - known.read_at).total_seconds() < seconds else None
 
 
-def _newer(new: TuningView, old: TuningView) -> bool:
+def _known(old: TuningView | None, metadata: RawObject) -> bool:
+    """Whether the same object is known at this version or a later one."""
+    if old is None or old.uid != metadata["uid"]:
+        return False
+    version = metadata["resourceVersion"]
     # Resource versions of one resource are comparable numbers; anything else is taken as newer.
-    if new.resource_version.isdecimal() and old.resource_version.isdecimal():
-        return int(new.resource_version) > int(old.resource_version)
-    return new.resource_version != old.resource_version
+    if version.isdecimal() and old.resource_version.isdecimal():
+        return int(version) <= int(old.resource_version)
+    return bool(version == old.resource_version)
 
 
 def _wish(view: TuningView) -> tuple[object, ...]:

@@ -1,18 +1,23 @@
 """Stable and Halted: the resting states, which look at live traffic now and then.
 
 Role: let the finalizer go, refresh the live figures. Must not know: why the tuning rests.
-Trade-off: live figures change the status at most once a minute and only when their rounded form
-changes, so that a hundred stable tunings are almost free.
+Trade-off: traffic is looked at every minute, but told every five, or at once when it says something
+else than before: noise in the third digit would cost a write per tuning and minute, and an idle
+operator would spend most of its time on it.
 """
 
+from datetime import timedelta
+
+from infertune.api.status import LiveFigures, Reading
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import SetFinalizer
-from infertune.core.render import shown
 from infertune.core.snapshot import LiveEvidence
 from infertune.core.states.pending import figures_of
 from infertune.core.story import Context, Outcome
 
 WATCH_SECONDS = 60.0
+TOLD_EVERY = timedelta(seconds=300)
+NOTABLE_SHARE = 0.1
 
 
 def settled(context: Context) -> Outcome:
@@ -22,11 +27,37 @@ def settled(context: Context) -> Outcome:
     live = context.snapshot.live
     if not isinstance(live, LiveEvidence):
         return Outcome(requeue_seconds=WATCH_SECONDS)
-    fresh, old = figures_of(live), context.status.live
-    same = old is not None and (
-        shown(old.over_slo_percent) == shown(fresh.over_slo_percent)
-        and shown(old.request_rate) == shown(fresh.request_rate)
-    )
-    if same:
+    fresh, told = figures_of(live), context.status.live
+    allowed_percent = 100.0 - context.spec.slo.percentile
+    if told is not None and not worth_telling(told, fresh, allowed_percent):
         return Outcome(requeue_seconds=WATCH_SECONDS)
     return Outcome(changes=(("live", fresh),), requeue_seconds=WATCH_SECONDS)
+
+
+def worth_telling(told: LiveFigures, fresh: LiveFigures, allowed_percent: float) -> bool:
+    """Whether new figures are to replace the ones in the status.
+
+    They are when the old ones are five minutes old, when the promise is kept where it was broken
+    or the other way round, or when P95, rate or the number of pods moved: a figure by more than a
+    tenth, or from unknown to known or back.
+    """
+    if told.observed_at is None or fresh.observed_at is None:
+        return True
+    return (
+        fresh.observed_at - told.observed_at >= TOLD_EVERY
+        or fresh.pods != told.pods
+        or _broken(told, allowed_percent) != _broken(fresh, allowed_percent)
+        or _moved(told.p95, fresh.p95)
+        or _moved(told.request_rate, fresh.request_rate)
+    )
+
+
+def _broken(figures: LiveFigures, allowed_percent: float) -> bool | None:
+    over = figures.over_slo_percent.value
+    return None if over is None else over > allowed_percent
+
+
+def _moved(old: Reading, new: Reading) -> bool:
+    if old.value is None or new.value is None:
+        return old.value is not new.value
+    return abs(new.value - old.value) > NOTABLE_SHARE * max(abs(old.value), abs(new.value))
