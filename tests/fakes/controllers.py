@@ -5,7 +5,6 @@ pods get an address and become ready, probe pods finish with what ``world`` says
 node, no scheduler; what a test wants to go wrong it says in ``World``.
 """
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from infertune.core.snapshot import ProbeFailure
 from infertune_probes.contract.load import Envelope
 from tests.fakes import envelopes
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.copies import copied
 
 NODE = "node-1"
 Labels = Mapping[str, str]
@@ -282,7 +282,7 @@ class SimulatedNode:
                     "labels": dict(labels),
                     "ownerReferences": [_owner(owner)],
                 },
-                "spec": {**copy.deepcopy(dict(spec)), "nodeName": NODE},
+                "spec": {**copied(dict(spec)), "nodeName": NODE},
             },
             "kube-controller-manager",
         )

@@ -5,13 +5,14 @@ list whose items all have a ``name`` is a map list, any other list is atomic; th
 says of containers, env, args and command.
 """
 
-import copy
+import functools
 import itertools
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infertune.ports import FieldTaken
+from tests.fakes.copies import copied
 
 Path = tuple[str, ...]
 _IDENTITY = frozenset({"apiVersion", "kind", "metadata", "status"})
@@ -71,7 +72,7 @@ class Ownership:
                 "manager": manager,
                 "operation": "Apply" if manager in self.applied else "Update",
                 "fieldsType": "FieldsV1",
-                "fieldsV1": _tree(paths),
+                "fieldsV1": _tree(frozenset(paths)),
             }
             for manager, paths in sorted(self.fields.items())
             if paths
@@ -88,7 +89,7 @@ class Ownership:
                 field = dotted(path)
                 message = f'Apply failed with 1 conflict: conflict with "{owners[0]}": .{field}'
                 raise FieldTaken(field, owners[0], message)
-        changed = copy.deepcopy(live)
+        changed = copied(live)
         mine = self.fields.setdefault(manager, set())
         for path in mine - set(wanted):
             if not any(m != manager and path in owned for m, owned in self.fields.items()):
@@ -116,7 +117,9 @@ def dotted(path: Path) -> str:
     return text
 
 
-def _tree(paths: set[Path]) -> dict[str, Any]:
+@functools.lru_cache(maxsize=1024)
+def _tree(paths: frozenset[Path]) -> dict[str, Any]:
+    """Return ``fieldsV1``; nobody changes it, so every read of an object may share it."""
     root: dict[str, Any] = {}
     for path in sorted(paths):
         node = root
@@ -129,7 +132,7 @@ def _put(raw: dict[str, Any], path: Path, value: Any) -> None:
     node: Any = raw
     for part, following in itertools.pairwise(path):
         node = _step(node, part, make=[] if following.startswith("k:") else {})
-    node[path[-1].removeprefix("f:")] = copy.deepcopy(value)
+    node[path[-1].removeprefix("f:")] = copied(value)
 
 
 def _step(node: Any, part: str, *, make: Any) -> Any:

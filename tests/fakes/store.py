@@ -4,12 +4,12 @@ Role: the state behind ``FakeCluster``. Trade-off: one lock-free dictionary; tes
 threaded.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from infertune.ports import AlreadyExists, Conflict, Gone
 from tests.fakes.clock import FakeClock
+from tests.fakes.copies import copied
 from tests.fakes.ownership import Ownership, leaves
 
 Place = tuple[str, str, str]
@@ -29,7 +29,7 @@ class ObjectStore:
 
     def add(self, raw: Mapping[str, Any], manager: str = "kubectl-client-side-apply") -> Any:
         """Create an object; return it as stored."""
-        made = copy.deepcopy(dict(raw))
+        made = copied(dict(raw))
         metadata = made["metadata"]
         place = place_of(made)
         if place in self._objects:
@@ -47,7 +47,7 @@ class ObjectStore:
 
     def read(self, kind: str, namespace: str, name: str) -> dict[str, Any]:
         """Return a copy of an object."""
-        raw = copy.deepcopy(self._live(kind, namespace, name))
+        raw = copied(self._live(kind, namespace, name))
         raw["metadata"]["managedFields"] = self._owners[raw["metadata"]["uid"]].managed_fields()
         return raw
 
@@ -73,7 +73,7 @@ class ObjectStore:
         if version is not None and version != live["metadata"]["resourceVersion"]:
             msg = f"{raw['kind']} {place[2]!r}: the object has been modified"
             raise Conflict(msg)
-        wanted = copy.deepcopy(dict(raw))
+        wanted = copied(dict(raw))
         if status_only:
             changed = {**live, "status": wanted.get("status", {})}
         else:
@@ -93,7 +93,7 @@ class ObjectStore:
     ) -> dict[str, Any]:
         """Change an object by somebody else's hand; what changes belongs to them."""
         live = self._live(kind, namespace, name)
-        changed = copy.deepcopy(live)
+        changed = copied(live)
         change(changed)
         before, after = leaves(live), leaves(changed)
         touched = {path for path, value in after.items() if before.get(path) != value}
@@ -124,7 +124,7 @@ class ObjectStore:
             raise Conflict(msg)
         if live["metadata"].get("finalizers"):
             if "deletionTimestamp" not in live["metadata"]:
-                changed = copy.deepcopy(live)
+                changed = copied(live)
                 changed["metadata"]["deletionTimestamp"] = self.clock.stamp()
                 self._write(place, live, changed)
             return
@@ -174,7 +174,7 @@ class ObjectStore:
         self._version += 1
         raw["metadata"]["resourceVersion"] = str(self._version)
         for listener in self.listeners:
-            listener(event, copy.deepcopy(raw))
+            listener(event, copied(raw))
 
 
 def place_of(raw: Mapping[str, Any]) -> Place:
