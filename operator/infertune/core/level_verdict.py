@@ -38,6 +38,7 @@ _DESIGN_EFFECT = 4.0
 _ERROR_TAIL = 0.05
 _SENT_SIGMAS = 4.0
 _REFUSED_ANYWAY = 0.25
+_LATER_STILL = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ def judge_level(level: Level, slo: Slo) -> LevelJudgement:
     * ``skipped`` or nothing sent: Inconclusive. ``interrupted``: Invalid.
     * The client was not fit: less was sent than offered, or client CPU above 70 %: Invalid.
     * The client was late: lateness P99 above 5 % of the SLO. Latency counts from the intended
-      send, so lateness only ever adds to it: a Pass stands, anything else is Invalid, unless half
-      of the requests broke the promise by more than the client was late or a quarter failed.
+      send, so lateness only ever adds to it: a Pass stands, anything else is Invalid, unless more
+      requests than allowed broke the promise by more than the client was late.
     * Significantly more errors than allowed, lower bound of the over-SLO fraction above what is
       allowed, or fewer than 98 % answered (beyond what a server within its promise may have in
       flight): Fail.
@@ -103,7 +104,7 @@ def judge_level(level: Level, slo: Slo) -> LevelJudgement:
         return LevelJudgement("Invalid", over, low, high, unfit)
     verdict, reason = _measured_verdict(level, slo, low, high)
     late = _client_late(level, slo.latency_milliseconds)
-    if late and verdict != "Pass" and not _slow_anyway(level, slo.latency_milliseconds):
+    if late and verdict != "Pass" and not _slow_anyway(level, slo):
         verdict, reason = "Invalid", late
     return LevelJudgement(verdict, over, low, high, reason)
 
@@ -179,17 +180,23 @@ def _client_late(level: Level, slo_ms: float) -> str | None:
     return f"ClientLate: P99 {late:.1f} ms late, {MAX_LATENESS_SHARE:.0%} of the SLO is allowed"
 
 
-def _slow_anyway(level: Level, slo_ms: float) -> bool:
+def _slow_anyway(level: Level, slo: Slo) -> bool:
     """Return whether the level is bad beyond what the client's lateness can explain.
 
-    Half of the requests broke the promise by more than that, or a quarter was refused: requests
-    that leave late leave in small bursts, which refuse a few of them.
+    More requests than allowed broke the promise by more than the lateness P99, one request in a
+    hundred set aside for the few that were later still. Or a quarter was refused: requests that
+    leave late leave in small bursts, which refuse a few of them.
     """
     late = level.lateness_p99_ms
     if level.latency is None or late is None or level.client_cpu_share is None:
         return False
-    refused = sum(level.errors.values()) > _REFUSED_ANYWAY * level.sent
-    return refused or level.latency.p50.value_ms - late > slo_ms
+    if sum(level.errors.values()) > _REFUSED_ANYWAY * level.sent:
+        return True
+    if level.latencies_tenth_ms is None:
+        return level.latency.p50.value_ms - late > slo.latency_milliseconds
+    beyond = 10 * (slo.latency_milliseconds + late)
+    over = sum(tenths > beyond for tenths in level.latencies_tenth_ms) / level.sent
+    return over - _LATER_STILL > allowed_fraction(slo.percentile)
 
 
 def _level_failure(level: Level, slo: Slo, low: float) -> str | None:

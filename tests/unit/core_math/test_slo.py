@@ -322,6 +322,18 @@ def test_a_late_client_may_still_see_a_slow_server(
     assert judge_level(measured, SLO).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("slow", "verdict"),
+    [pytest.param(90, "Fail", id="nine-percent-beyond"), pytest.param(54, "Invalid", id="six")],
+)
+def test_lateness_does_not_excuse_what_it_cannot_explain(slow: int, verdict: str) -> None:
+    """900 requests, all over 200 ms, P99 of the lateness 15 ms: 90 at 216 ms are 10 % beyond
+    215 ms, less 1 % that may have been later still: 9 % > 5 %. With 54 it is 6 - 1 = 5 %."""
+    tenths = [2160] * slow + [2010] * (900 - slow)
+    measured = level(exceeded=900, lateness_p99_ms=15.0, latencies_tenth_ms=tenths)
+    assert judge_level(measured, SLO).verdict == verdict
+
+
 def test_a_skipped_level_says_why() -> None:
     skipped = level(
         state="skipped",
