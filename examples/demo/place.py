@@ -78,7 +78,7 @@ def existing_cluster(options: Options) -> Place:
     try:
         cluster.run("get", "--raw", "/readyz", timeout_seconds=20)
     except CommandError as error:
-        said = str(error).splitlines()[-1]
+        said = str(error).splitlines()[-1].rpartition("error: ")[2]
         message = f"CONTEXT={context}: the cluster does not answer: {said}"
         raise RefusedError(message) from error
     return Place(

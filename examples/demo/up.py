@@ -202,7 +202,7 @@ def _tell_result(journey: Journey, where: Place) -> None:
         f"  kubectl get inferencetunings -n {NAMESPACE}\n"
         f"  kubectl describe inferencetuning demo -n {NAMESPACE}\n"
         f"  {_shown(_report_path())}   (every trial, every figure)\n"
-        f"  make demo-down             (removes everything)\n"
+        f"  {_down_line(where)}   (removes everything)\n"
     )
     console.say(f"done in {console.elapsed_seconds:.0f} s")
 
@@ -269,6 +269,10 @@ def _in_short(side: Observation) -> str:
         f"P95 {comparison.figure(p95)}, late or failed {comparison.figure(over)}, "
         f"answered {comparison.figure(side.client.achieved_rate)} (client)"
     )
+
+
+def _down_line(where: Place) -> str:
+    return f"CONTEXT={where.context} make demo-down" if where.foreign else "make demo-down"
 
 
 def _report_path() -> Path:
