@@ -16,7 +16,7 @@ CRD_FILE = ROOT / "crds" / CRD_NAME
 CHART = ROOT / "charts" / "infertune"
 INVALID = ROOT / "tests" / "fixtures" / "invalid"
 VALID = ROOT / "tests" / "fixtures" / "valid"
-SOURCE_ROOTS = ("operator", "probes", "devcluster", "examples")
+SOURCE_ROOTS = ("operator", "probes", "devcluster", "examples", "bench")
 
 
 def load_yaml(path: Path) -> list[dict[str, Any]]:
