@@ -7,6 +7,7 @@ user would use it.
 """
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -190,6 +191,10 @@ class Stage:
             for one in self.objects(api_version, kind)
             if one["metadata"].get("labels", {}).get("app.kubernetes.io/managed-by") == "infertune"
         )
+
+    def tell(self, words: str) -> None:
+        """Write a line that `pytest -rA` shows of a test that passed too."""
+        sys.stdout.write(f"{self.namespace}: {words}\n")
 
     def kubectl_lines(self, *words: str) -> str:
         """Return what kubectl prints about this namespace, or why it cannot."""

@@ -49,6 +49,9 @@ def test_a_server_that_slows_after_the_apply_is_rolled_back(stage: Stage) -> Non
     assert rollout.verdict == "Fail"
     assert rollout.evidence == sentence(status, "Verified")
     assert rollout.rolled_back_at is not None
+    assert rollout.verified_at is not None
+    seconds = (rollout.rolled_back_at - rollout.verified_at).total_seconds()
+    stage.tell(f"rolled back {seconds:.0f} s after the verdict: {rollout.evidence}")
     assert status.live is not None
     assert (status.live.p95.value or 0) > SLO_MS, "Prometheus saw the slow server"
     assert (status.live.request_rate.value or 0) <= 44, "at the declared demand, 40 and 10 %"
@@ -64,3 +67,4 @@ def test_control_without_harm_stays(stage: Stage, control: int) -> None:
     assert stage.setting() == setting_reported(status.recommendation.configuration) != START
     assert condition(status, "Verified") == ("True", "PromiseKept")
     assert "RollingBack" not in stage.seen.states
+    stage.tell(f"control {control} of {CONTROLS} stays: {sentence(status, 'Verified')}")
