@@ -5,6 +5,7 @@ only the node of this machine is measured, since its kernel is the witness.
 """
 
 import shlex
+import signal
 import sys
 
 from bench.idle.options import parse
@@ -27,6 +28,8 @@ INTERRUPTED = 130
 def main() -> int:
     """Run the bench and return its exit status."""
     console, options = Console(), parse()
+    # Whoever ends the run wants the targets to go as well.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     command = shlex.join(["python", "-m", "bench.idle", *sys.argv[1:]])
     try:
         place = own_node(console)
