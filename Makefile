@@ -10,12 +10,14 @@ READY := .venv/.ready
 CRD := infertune.io_inferencetunings.yaml
 PYTEST := $(BIN)/python -m pytest
 ALONE := not real_api and not e2e and not gpu
+# Tests that start processes and wait for them: they run beside the others, which compute.
+PROCESSES := tests/probes tests/demo_server tests/devcluster
 # The demo: CONTEXT=name runs it on an existing cluster; REGISTRY= or LOADER= brings the images there.
 export CONTEXT REGISTRY LOADER
 
 .PHONY: help
 help: ## List the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: venv
 venv: $(READY) ## Make .venv from the hashed lock, with the project in it
@@ -50,13 +52,22 @@ check: $(READY) ## Format, lint, types, layers and contract tests
 	PYTHONPATH=operator:probes $(BIN)/lint-imports
 	$(PYTEST) -q tests/contract -m "$(ALONE)"
 
-.PHONY: test-unit
-test-unit: $(READY) ## What needs neither root nor a cluster, under a minute
-	$(PYTEST) -q -m "$(ALONE)"
+.PHONY: test-unit unit-pure unit-processes
+test-unit: $(READY) ## What needs neither root nor a cluster, under a minute: both halves at once
+	@$(MAKE) --no-print-directory -j2 --output-sync=target unit-pure unit-processes
 
-.PHONY: coverage
+unit-pure: $(READY) ## Half of test-unit: what computes
+	$(PYTEST) -q -m "$(ALONE)" $(PROCESSES:%=--ignore=%)
+
+unit-processes: $(READY) ## Half of test-unit: what starts processes and waits for them
+	$(PYTEST) -q -m "$(ALONE)" $(PROCESSES)
+
+.PHONY: coverage unit-coverage
 coverage: $(READY) ## The same, with the gate: 95 % of the branches of core and api
-	$(PYTEST) -q -m "$(ALONE)" --cov --cov-branch --cov-fail-under=95
+	@$(MAKE) --no-print-directory -j2 --output-sync=target unit-coverage unit-processes
+
+unit-coverage: $(READY) ## Half of coverage: what computes, with the gate
+	$(PYTEST) -q -m "$(ALONE)" $(PROCESSES:%=--ignore=%) --cov --cov-branch --cov-fail-under=95
 
 .PHONY: test
 test: check coverage ## What CI runs, 15 minutes at most: check, unit, and the real node
