@@ -52,20 +52,23 @@ check: $(READY) ## Format, lint, types, layers and contract tests
 	PYTHONPATH=operator:probes $(BIN)/lint-imports
 	$(PYTEST) -q tests/contract -m "$(ALONE)"
 
-.PHONY: test-unit unit-pure unit-processes
+.PHONY: test-unit
 test-unit: $(READY) ## What needs neither root nor a cluster, under a minute: both halves at once
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit-pure unit-processes
 
+.PHONY: unit-pure
 unit-pure: $(READY) ## Half of test-unit: what computes
 	$(PYTEST) -q -m "$(ALONE)" $(PROCESSES:%=--ignore=%)
 
+.PHONY: unit-processes
 unit-processes: $(READY) ## Half of test-unit: what starts processes and waits for them
 	$(PYTEST) -q -m "$(ALONE)" $(PROCESSES)
 
-.PHONY: coverage unit-coverage
+.PHONY: coverage
 coverage: $(READY) ## The same, with the gate: 95 % of the branches of core and api
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit-coverage unit-processes
 
+.PHONY: unit-coverage
 unit-coverage: $(READY) ## Half of coverage: what computes, with the gate
 	$(PYTEST) -q -m "$(ALONE)" $(PROCESSES:%=--ignore=%) --cov --cov-branch --cov-fail-under=95
 
