@@ -40,7 +40,7 @@ def machine() -> dict[str, str | int]:
         "processor": models[0] if models else platform.machine(),
         "cores": os.cpu_count() or 0,
         "memory": memory[0] if memory else "unknown",
-        "kernel": platform.release(),
+        "kernel": platform.release().partition("-")[0],
         "python": platform.python_version(),
     }
 
