@@ -75,10 +75,14 @@ def true_knee(case: Case, candidate: Candidate) -> float:
 
 
 def best_replicas(case: Case) -> int | None:
-    """Return the fewest replicas that any working candidate needs: by trying all."""
+    """Return the fewest replicas that any working candidate needs: by trying all.
+
+    Today's batch counts on every image: the search may look at another image with it.
+    """
+    batches = dict.fromkeys((case.incumbent.batch_size, *case.batches))
     counts = [
         max(replicas_for(case.peak, knee), case.limits.min)
-        for candidate in case.space.candidates()
+        for candidate in (Candidate(image, batch) for image in case.tau0_ms for batch in batches)
         if works(case, candidate) and (knee := true_knee(case, candidate)) > 0
     ]
     feasible = [count for count in counts if count <= case.limits.max]

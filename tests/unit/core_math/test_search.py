@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from infertune.api.spec import ReplicaLimits
@@ -411,6 +411,16 @@ def test_twelve_trials_find_what_trying_everything_finds() -> None:
     assert sum(off.values()) - off[0] - off[1] <= 2
 
 
+@example(
+    tau0=8.0,
+    alpha=8.0,
+    slo=20.0,
+    peak=10.0,
+    most=1,
+    memory=1,
+    wrong=frozenset[str](),
+    start=None,
+)
 @settings(max_examples=60, deadline=None)
 @given(
     tau0=st.floats(1, 30),
