@@ -1,6 +1,7 @@
 """Runs a witness in its own process and gives up on it in time.
 
-It must not know what is asked. Trade-off: a child stuck inside the driver cannot be killed
+It must not know what is asked. Trade-off: the child starts with SIGTERM and SIGINT blocked, since
+it is only ever ended by SIGKILL. A child stuck inside the driver cannot be killed
 (uninterruptible sleep); it is then left behind rather than waited for, and the pod's end reaps
 it.
 """
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _REAP_SECONDS = 1.0
+_STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Heard:
 
 def ask(command: Sequence[str], deadline_seconds: float) -> Heard:
     """Run the command and return its stdout; never waits much longer than the deadline."""
+    # A signal between the fork and our knowing of the child would leave it behind.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:
         child = subprocess.Popen(  # noqa: S603  # our own interpreter or nvidia-smi, no shell
             list(command),
@@ -37,11 +41,12 @@ def ask(command: Sequence[str], deadline_seconds: float) -> Heard:
             stderr=subprocess.PIPE,
             start_new_session=True,
         )
-    except FileNotFoundError:
-        return Heard(None, "not installed")
     except OSError as error:
-        return Heard(None, str(error))
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        missing = isinstance(error, FileNotFoundError)
+        return Heard(None, "not installed" if missing else str(error))
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         out, err = child.communicate(timeout=deadline_seconds)
     except subprocess.TimeoutExpired:
         return Heard(None, f"no answer within {deadline_seconds:g} s", hung=True)
