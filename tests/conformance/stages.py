@@ -20,7 +20,7 @@ from infertune.adapters.kube.cluster import KubeCluster
 from infertune.adapters.kube.connection import Connection, Request, load_configuration
 from infertune.adapters.kube.paths import list_path, object_path
 from infertune.core.snapshot import RawObject
-from infertune.ports import AlreadyExists, Cluster, Conflict, Gone
+from infertune.ports import AlreadyExists, Cluster, Conflict, Gone, Unavailable
 from tests.contract.scratch_api import find_kubeconfig
 from tests.fakes.cases import served_p95
 from tests.fakes.clock import FakeClock
@@ -149,7 +149,8 @@ def install_crd(connection: Connection) -> None:
     while True:
         try:
             connection.get(f"/apis/{document['spec']['group']}/v1alpha1/inferencetunings")
-        except Gone:
+        except (Gone, Unavailable):
+            # Not served yet, or served by a storage that is still being set up (429).
             assert time.monotonic() < ends, "the CRD is not served"
             time.sleep(0.2)
         else:
