@@ -27,6 +27,7 @@ from infertune.core.snapshot import (
 )
 from infertune.ports import AlreadyExists, ClusterError, Conflict, FieldTaken, Gone
 from tests.fakes.clock import FakeClock
+from tests.fakes.copies import copied
 from tests.fakes.store import ObjectStore
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class FakeCluster:
 
     def fetch_tuning(self, key: Key) -> RawObject | None:
         self._called("fetch_tuning")
-        return self.store.find(KIND, key.namespace, key.name)
+        return self.store.look(KIND, key.namespace, key.name)
 
     def list_tunings(self) -> Mapping[Key, str]:
         self._called("list_tunings")
@@ -74,23 +75,23 @@ class FakeCluster:
             Key(raw["metadata"]["namespace"], raw["metadata"]["name"]): raw["metadata"][
                 "resourceVersion"
             ]
-            for raw in self.store.all(KIND)
+            for raw in self.store.look_at_all(KIND)
         }
 
     def record_status(
         self, key: Key, status: Mapping[str, Any], resource_version: str
     ) -> RawObject:
         self._called("record_status")
-        raw = self.store.read(KIND, key.namespace, key.name)
-        raw["metadata"]["resourceVersion"] = resource_version
-        raw["status"] = dict(status)
-        stored = self.store.replace(raw, status_only=True)
+        raw = self._tuning(key)
+        metadata = {**raw["metadata"], "resourceVersion": resource_version}
+        changed = {**raw, "metadata": metadata, "status": status}
+        stored = self.store.replace(changed, status_only=True)
         self.after("record_status")
         return stored
 
     def set_finalizer(self, key: Key, resource_version: str, *, present: bool) -> str:
         self._called("set_finalizer")
-        raw = self.store.read(KIND, key.namespace, key.name)
+        raw = copied(self._tuning(key))
         finalizers = list(raw["metadata"].get("finalizers") or ())
         if (FINALIZER in finalizers) == present:
             return str(raw["metadata"]["resourceVersion"])
@@ -111,17 +112,18 @@ class FakeCluster:
 
     def fetch_target(self, namespace: str, kind: str, name: str) -> TargetView | None:
         self._called("fetch_target")
-        workload = self.store.find(kind, namespace, name)
+        workload = self.store.look(kind, namespace, name)
         if workload is None:
             return None
         wanted = workload["spec"]["selector"].get("matchLabels", {})
         sets = targets.owned_by(
-            self.store.all("ReplicaSet", namespace), frozenset({workload["metadata"]["uid"]})
+            self.store.look_at_all("ReplicaSet", namespace),
+            frozenset({workload["metadata"]["uid"]}),
         )
         owners = frozenset(raw["metadata"]["uid"] for raw in sets)
         if kind == "StatefulSet":
             owners = frozenset({workload["metadata"]["uid"]})
-        pods = [pod for pod in self.store.all("Pod", namespace) if _has_labels(pod, wanted)]
+        pods = [pod for pod in self.store.look_at_all("Pod", namespace) if _has_labels(pod, wanted)]
         return TargetView(
             raw=workload,
             pods=targets.live_pods(targets.owned_by(pods, owners)),
@@ -130,7 +132,7 @@ class FakeCluster:
 
     def fetch_autoscaler(self, namespace: str, kind: str, name: str) -> RawObject | None:
         self._called("fetch_autoscaler")
-        for raw in self.store.all("HorizontalPodAutoscaler", namespace):
+        for raw in self.store.look_at_all("HorizontalPodAutoscaler", namespace):
             reference = raw["spec"]["scaleTargetRef"]
             if (reference.get("kind"), reference.get("name")) == (kind, name):
                 return raw
@@ -139,9 +141,9 @@ class FakeCluster:
     def list_jobs(self, namespace: str, tuning_uid: str) -> tuple[JobView, ...]:
         self._called("list_jobs")
         chosen = {LABEL_TUNING_UID: tuning_uid}
-        pods = [pod for pod in self.store.all("Pod", namespace) if _has_labels(pod, chosen)]
+        pods = [pod for pod in self.store.look_at_all("Pod", namespace) if _has_labels(pod, chosen)]
         views: list[JobView] = []
-        for job in self.store.all("Job", namespace):
+        for job in self.store.look_at_all("Job", namespace):
             role = job_reading.role_of(job)
             if role is None or not _has_labels(job, chosen) or _is_going(job):
                 continue
@@ -154,16 +156,18 @@ class FakeCluster:
 
     def list_selectors(self, namespace: str) -> tuple[Selector, ...]:
         self._called("list_selectors")
-        services = [targets.service_selector(raw) for raw in self.store.all("Service", namespace)]
+        services = [
+            targets.service_selector(raw) for raw in self.store.look_at_all("Service", namespace)
+        ]
         budgets = [
             targets.rule_selector("PodDisruptionBudget", raw)
-            for raw in self.store.all("PodDisruptionBudget", namespace)
+            for raw in self.store.look_at_all("PodDisruptionBudget", namespace)
         ]
         return tuple(found for found in (*services, *budgets) if found is not None)
 
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         self._called("fetch_config_map")
-        raw = self.store.find("ConfigMap", namespace, name)
+        raw = self.store.look("ConfigMap", namespace, name)
         return None if raw is None else dict(raw.get("data") or {})
 
     def create_object(self, manifest: RawObject) -> None:
@@ -173,7 +177,7 @@ class FakeCluster:
         except AlreadyExists:
             metadata = manifest["metadata"]
             where = (manifest["kind"], metadata["namespace"], metadata["name"])
-            refuse_foreign(self.store.read(*where), manifest)
+            refuse_foreign(self.store.look(*where) or {}, manifest)
         self.after("create_object")
 
     def delete_object(self, effect: DeleteObject) -> None:
@@ -189,7 +193,7 @@ class FakeCluster:
         self._called("apply_fields")
         document = effect.document
         metadata = document["metadata"]
-        live = self.store.read(document["kind"], metadata["namespace"], metadata["name"])
+        live = self._live(document["kind"], metadata["namespace"], metadata["name"])
         refuse_other_object(live, metadata)
         match check(live, effect.expectations):
             case AlreadyDone():
@@ -206,8 +210,18 @@ class FakeCluster:
         if method in WRITES:
             self.before(method)
 
+    def _tuning(self, key: Key) -> RawObject:
+        return self._live(KIND, key.namespace, key.name)
+
+    def _live(self, kind: str, namespace: str, name: str) -> RawObject:
+        raw = self.store.look(kind, namespace, name)
+        if raw is None:
+            msg = f"{kind} {name!r} not found in {namespace!r}"
+            raise Gone(msg)
+        return raw
+
     def _never_created(self, job: RawObject) -> job_reading.Reason | None:
-        for raw in self.store.all("Event", job["metadata"]["namespace"]):
+        for raw in self.store.look_at_all("Event", job["metadata"]["namespace"]):
             if raw["involvedObject"]["uid"] == job["metadata"]["uid"]:
                 return job_reading.never_created(raw)
         return None

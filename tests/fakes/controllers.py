@@ -59,18 +59,18 @@ class SimulatedNode:
     def tick(self) -> None:
         """Move everything one step."""
         self.cluster.store.collect_garbage()
-        for scaler in self.cluster.store.all("HorizontalPodAutoscaler"):
+        for scaler in self.cluster.store.look_at_all("HorizontalPodAutoscaler"):
             self._scale(scaler)
-        for deployment in self.cluster.store.all("Deployment"):
+        for deployment in self.cluster.store.look_at_all("Deployment"):
             self._roll(deployment)
-        for job in self.cluster.store.all("Job"):
+        for job in self.cluster.store.look_at_all("Job"):
             self._run(job)
         self.cluster.store.collect_garbage()
 
     def _scale(self, scaler: dict[str, Any]) -> None:
         spec, metadata = scaler["spec"], scaler["metadata"]
         name = spec["scaleTargetRef"]["name"]
-        target = self.cluster.store.find("Deployment", metadata["namespace"], name)
+        target = self.cluster.store.look("Deployment", metadata["namespace"], name)
         if target is None:
             return
         replicas = int(target["spec"].get("replicas", 1))
@@ -120,7 +120,7 @@ class SimulatedNode:
     def _replica_set(self, deployment: dict[str, Any], hashed: str) -> dict[str, Any]:
         metadata = deployment["metadata"]
         name, namespace = f"{metadata['name']}-{hashed}", metadata["namespace"]
-        known = self.cluster.store.find("ReplicaSet", namespace, name)
+        known = self.cluster.store.look("ReplicaSet", namespace, name)
         sets = self._sets_of(deployment)
         newest = max((_revision(raw) for raw in sets), default=0)
         if known is not None and _revision(known) == newest:
@@ -178,7 +178,7 @@ class SimulatedNode:
             self._make_pod(job, template["metadata"]["labels"], template["spec"])
             return
         name = f"{metadata['name']}.1"
-        if self.cluster.store.find("Event", metadata["namespace"], name) is None:
+        if self.cluster.store.look("Event", metadata["namespace"], name) is None:
             self.cluster.store.add(
                 {
                     "apiVersion": "v1",
@@ -262,7 +262,7 @@ class SimulatedNode:
 
     def _served_by(self, job: dict[str, Any]) -> dict[str, Any] | None:
         trial = job["metadata"]["labels"].get(LABEL_TRIAL)
-        for pod in self.cluster.store.all("Pod", job["metadata"]["namespace"]):
+        for pod in self.cluster.store.look_at_all("Pod", job["metadata"]["namespace"]):
             labels = pod["metadata"].get("labels") or {}
             if labels.get(LABEL_TRIAL) == trial and labels.get(LABEL_ROLE) == "server":
                 found: dict[str, Any] = pod["spec"]["containers"][0]
@@ -295,10 +295,12 @@ class SimulatedNode:
 
     def _set_status(self, kind: str, raw: dict[str, Any], status: dict[str, Any]) -> None:
         place = kind, raw["metadata"]["namespace"], raw["metadata"]["name"]
-        live = self.cluster.store.find(*place)
-        if live is not None:
-            live["status"] = {**live.get("status", {}), **status}
-            self.cluster.store.replace(live, status_only=True)
+        live = self.cluster.store.look(*place)
+        if live is None:
+            return
+        changed = {**live.get("status", {}), **status}
+        if changed != live.get("status", {}):
+            self.cluster.store.replace({**live, "status": changed}, status_only=True)
 
     def _annotate(self, kind: str, raw: dict[str, Any], annotations: Labels) -> None:
         def change(live: dict[str, Any]) -> None:
@@ -313,14 +315,16 @@ class SimulatedNode:
 
     def _sets_of(self, deployment: dict[str, Any]) -> list[dict[str, Any]]:
         uid, namespace = deployment["metadata"]["uid"], deployment["metadata"]["namespace"]
-        return [r for r in self.cluster.store.all("ReplicaSet", namespace) if _owned(r, uid)]
+        return [
+            r for r in self.cluster.store.look_at_all("ReplicaSet", namespace) if _owned(r, uid)
+        ]
 
     def _pods_of_set(self, replica_set: dict[str, Any]) -> list[dict[str, Any]]:
         metadata = replica_set["metadata"]
         return self._pods_of(metadata["namespace"], metadata["uid"])
 
     def _pods_of(self, namespace: str, uid: str) -> list[dict[str, Any]]:
-        return [pod for pod in self.cluster.store.all("Pod", namespace) if _owned(pod, uid)]
+        return [pod for pod in self.cluster.store.look_at_all("Pod", namespace) if _owned(pod, uid)]
 
     def _age(self, pod: dict[str, Any]) -> float:
         began = self._started[pod["metadata"]["uid"]]

@@ -23,6 +23,7 @@ class ObjectStore:
         self.clock = clock
         self.listeners: list[Listener] = []
         self._objects: dict[Place, dict[str, Any]] = {}
+        self._views: dict[Place, dict[str, Any]] = {}
         self._owners: dict[str, Ownership] = {}
         self._version = 1000
         self._uid = 0
@@ -51,6 +52,30 @@ class ObjectStore:
         raw["metadata"]["managedFields"] = self._owners[raw["metadata"]["uid"]].managed_fields()
         return raw
 
+    def look(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return an object to look at, or None; it is shared, so whoever wants to change it copies.
+
+        Stored objects are replaced and never changed, which makes this safe and the stories fast.
+        """
+        place = (kind, namespace, name)
+        view = self._views.get(place)
+        if view is None and place in self._objects:
+            raw = self._objects[place]
+            owner = self._owners[raw["metadata"]["uid"]]
+            managed = {"managedFields": owner.managed_fields()}
+            view = self._views[place] = {**raw, "metadata": {**raw["metadata"], **managed}}
+        return view
+
+    def _seen(self, place: Place) -> dict[str, Any]:
+        self._live(*place)
+        return self.look(*place) or {}
+
+    def look_at_all(self, kind: str, namespace: str | None = None) -> list[dict[str, Any]]:
+        """Return all objects of a kind to look at, by name (see ``look``)."""
+        places = [p for p in self._objects if p[0] == kind and namespace in (None, p[1])]
+        found = (self.look(*place) for place in sorted(places))
+        return [raw for raw in found if raw is not None]
+
     def find(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """Return a copy of an object, or None."""
         return (
@@ -73,15 +98,13 @@ class ObjectStore:
         if version is not None and version != live["metadata"]["resourceVersion"]:
             msg = f"{raw['kind']} {place[2]!r}: the object has been modified"
             raise Conflict(msg)
-        wanted = copied(dict(raw))
         if status_only:
-            changed = {**live, "status": wanted.get("status", {})}
+            changed = {**live, "status": copied(raw.get("status", {}))}
         else:
-            changed = {**wanted, "status": live.get("status", {})}
-            changed["metadata"] = {**wanted["metadata"]}
+            changed = {**copied(dict(raw)), "status": live.get("status", {})}
             changed["metadata"].pop("managedFields", None)
         self._write(place, live, changed)
-        return self.read(*place)
+        return self._seen(place)
 
     def edit(
         self,
@@ -101,6 +124,7 @@ class ObjectStore:
         for owned in owner.fields.values():
             owned.difference_update(set(before) - set(after))
         owner.take(manager, touched)
+        self._views.pop((kind, namespace, name), None)
         self._write((kind, namespace, name), live, changed)
         return self.read(kind, namespace, name)
 
@@ -112,8 +136,10 @@ class ObjectStore:
             msg = f"{place[0]} {place[2]!r}: the UID is another one"
             raise Conflict(msg)
         owner = self._owners[live["metadata"]["uid"]]
-        self._write(place, live, owner.apply(live, document, manager, force=force))
-        return self.read(*place)
+        changed = owner.apply(live, document, manager, force=force)
+        self._views.pop(place, None)
+        self._write(place, live, changed)
+        return self._seen(place)
 
     def delete(self, kind: str, namespace: str, name: str, uid: str | None = None) -> None:
         """Delete an object; with finalizers it only begins to go."""
@@ -172,9 +198,11 @@ class ObjectStore:
 
     def _touch(self, event: str, raw: dict[str, Any]) -> None:
         self._version += 1
-        raw["metadata"]["resourceVersion"] = str(self._version)
+        # A new dictionary: what somebody looked at before stays as it was.
+        raw["metadata"] = {**raw["metadata"], "resourceVersion": str(self._version)}
+        self._views.pop(place_of(raw), None)
         for listener in self.listeners:
-            listener(event, copied(raw))
+            listener(event, self.look(*place_of(raw)) or raw)
 
 
 def place_of(raw: Mapping[str, Any]) -> Place:

@@ -45,9 +45,10 @@ class Stage:
 
     def state(self) -> str:
         """Return the tuning's state, or ``gone``."""
-        if self.cluster.store.find(KIND, *self.place()) is None:
+        raw = self.cluster.store.look(KIND, *self.place())
+        if raw is None:
             return "gone"
-        return self.status().state
+        return str(raw.get("status", {}).get("state", "Pending"))
 
     def place(self) -> tuple[str, str]:
         """Return namespace and name of the tuning."""
