@@ -100,7 +100,7 @@ class Namespace(Protocol):
         ...
 
     def list_selectors(self, namespace: str) -> tuple[Selector, ...]:
-        """Return what picks pods by label here: Services, PodDisruptionBudgets, monitors."""
+        """Return what picks pods by label here: Services, budgets, monitors, workloads, scalers."""
         ...
 
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:

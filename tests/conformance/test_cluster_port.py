@@ -14,7 +14,7 @@ from infertune.core.manifests.naming import (
     LABEL_TUNING_UID,
 )
 from infertune.core.plan import ApplyFields, DeleteObject, FieldExpectation
-from infertune.core.snapshot import Key, Selector
+from infertune.core.snapshot import Key, LabelRule, Selector
 from infertune.ports import AlreadyExists, Conflict, FieldTaken, Gone
 from tests.conformance.stages import Raw, Stage
 from tests.fakes import cases
@@ -334,6 +334,37 @@ class TestLook:
             ("Service", "server", ("app", "server")),
             ("PodDisruptionBudget", "budget", ("tier", "web")),
         }
+
+    def test_rules_workloads_and_what_an_autoscaler_counts_are_selectors(
+        self, stage: Stage
+    ) -> None:
+        stage.add(target())
+        stage.add(cases.autoscaler())
+        rules = [
+            {"key": "tier", "operator": "In", "values": ["web"]},
+            {"key": "role", "operator": "DoesNotExist"},
+        ]
+        for name, selector in (("rules", {"matchExpressions": rules}), ("all", {})):
+            stage.add(
+                {
+                    "apiVersion": "policy/v1",
+                    "kind": "PodDisruptionBudget",
+                    "metadata": {"name": name},
+                    "spec": {"minAvailable": 1, "selector": selector},
+                }
+            )
+        headless = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "bare"}}
+        stage.add(headless | {"spec": {"ports": [{"port": 80}]}})
+        found = {s.kind + "/" + s.name: s for s in stage.cluster.list_selectors(stage.namespace)}
+        assert found["Deployment/server"].match_labels == {"app": "server"}
+        assert found["HorizontalPodAutoscaler/server"].match_labels == {"app": "server"}
+        assert found["PodDisruptionBudget/rules"].rules == (
+            LabelRule("tier", "In", ("web",)),
+            LabelRule("role", "DoesNotExist"),
+        )
+        everything = found["PodDisruptionBudget/all"]
+        assert (everything.rules, everything.empty_picks_all) == ((), True)
+        assert "Service/bare" not in found
 
     def test_only_jobs_with_the_tunings_label_are_its_own(self, stage: Stage) -> None:
         owner = stage.add(cases.tuning())

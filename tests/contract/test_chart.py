@@ -34,6 +34,7 @@ RIGHTS = {
     ("", "pods/log"): {"get"},
     ("", "configmaps"): {"get", "create", "delete"},
     ("", "services"): {"list"},
+    ("", "replicationcontrollers"): {"list"},
     ("policy", "poddisruptionbudgets"): {"list"},
     ("monitoring.coreos.com", "podmonitors"): {"list"},
     ("", "events"): {"create", "list"},

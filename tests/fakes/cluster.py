@@ -156,14 +156,21 @@ class FakeCluster:
 
     def list_selectors(self, namespace: str) -> tuple[Selector, ...]:
         self._called("list_selectors")
-        services = [
-            targets.service_selector(raw) for raw in self.store.look_at_all("Service", namespace)
+        kinds = [kind for _, kind in targets.SELECTING] + ["PodMonitor"]
+        found = [
+            targets.selector_in(kind, raw)
+            for kind in kinds
+            for raw in self.store.look_at_all(kind, namespace)
         ]
-        budgets = [
-            targets.rule_selector("PodDisruptionBudget", raw)
-            for raw in self.store.look_at_all("PodDisruptionBudget", namespace)
+        workloads = [
+            (kind, raw)
+            for _, kind in targets.SCALED
+            for raw in self.store.look_at_all(kind, namespace)
         ]
-        return tuple(found for found in (*services, *budgets) if found is not None)
+        found += [targets.selector_in(kind, raw) for kind, raw in workloads]
+        scalers = self.store.look_at_all("HorizontalPodAutoscaler", namespace)
+        found += [targets.autoscaler_selector(raw, workloads) for raw in scalers]
+        return tuple(selector for selector in found if selector is not None)
 
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         self._called("fetch_config_map")

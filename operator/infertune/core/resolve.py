@@ -12,7 +12,7 @@ from infertune.api.conditions import ConditionType
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, Configuration
 from infertune.core.knobs import KnobProblem, find_container, read_batch
-from infertune.core.snapshot import Installation, RawObject, Selector, Snapshot
+from infertune.core.snapshot import Installation, RawObject, Snapshot
 
 GPU_RESOURCE = "nvidia.com/gpu"
 MAX_PROBED_NODES = 3
@@ -117,13 +117,6 @@ def bounds_of(autoscaler: RawObject | None) -> Bounds | None:
     spec = autoscaler["spec"]
     return Bounds(
         min_replicas=int(spec.get("minReplicas", 1)), max_replicas=int(spec["maxReplicas"])
-    )
-
-
-def selects(selector: Selector, pod_labels: Mapping[str, str]) -> bool:
-    """Return whether the selector picks a pod with these labels; an empty one picks none."""
-    return bool(selector.match_labels) and all(
-        pod_labels.get(name) == value for name, value in selector.match_labels.items()
     )
 
 

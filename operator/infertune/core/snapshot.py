@@ -6,7 +6,7 @@ template, with every field that any future API version may add.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from infertune_probes.contract.load import Envelope
 
 RawObject = Mapping[str, Any]
 JobRole = Literal["gpu", "benchmark", "server", "load"]
+Operator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
 PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 
 
@@ -60,12 +61,18 @@ class TargetView:
 
 @dataclass(frozen=True, slots=True)
 class LivePod:
-    """A pod that the target's selector picks. ``revision`` is its template hash."""
+    """A pod that the target's selector picks. ``revision`` is its template hash.
+
+    ``no_room`` is the scheduler's sentence while it finds no node for the pod, else empty;
+    ``image_ids`` what its containers really run, by container name, as far as they have started.
+    """
 
     name: str
     node: str
     revision: str
     ready: bool
+    no_room: str = ""
+    image_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +113,26 @@ class JobView:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelRule:
+    """One ``matchExpressions`` entry of a label selector."""
+
+    key: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Selector:
-    """Something in the namespace that picks pods by label: a Service, a PodDisruptionBudget..."""
+    """Something in the namespace that picks pods by label: a Service, a PodDisruptionBudget...
+
+    Without labels and rules it picks every pod where ``empty_picks_all`` says so, else none.
+    """
 
     kind: str
     name: str
     match_labels: Mapping[str, str]
+    rules: tuple[LabelRule, ...] = ()
+    empty_picks_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)

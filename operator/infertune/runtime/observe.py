@@ -52,6 +52,9 @@ class Observer:
             target = self._namespace.fetch_target(where, reference.kind, reference.name)
         if reference is not None and wanted.autoscaler:
             autoscaler = self._namespace.fetch_autoscaler(where, reference.kind, reference.name)
+        jobs = self._namespace.list_jobs(where, tuning.uid) if wanted.jobs else ()
+        # What could pick a trial's pods matters before they are made, and costs a dozen lists.
+        choosing = wanted.selectors and not any(job.role == "server" for job in jobs)
         config_maps = {
             name: content
             for name in wanted.config_maps
@@ -62,8 +65,8 @@ class Observer:
             tuning=tuning,
             target=target,
             autoscaler=autoscaler,
-            jobs=self._namespace.list_jobs(where, tuning.uid) if wanted.jobs else (),
-            selectors=self._namespace.list_selectors(where) if wanted.selectors else (),
+            jobs=jobs,
+            selectors=self._namespace.list_selectors(where) if choosing else (),
             config_maps=config_maps,
             live=self._live(tuning, wanted, target, now),
             installation=self._installation,

@@ -187,14 +187,23 @@ class KubeCluster(KubeWriter):
         return tuple(sorted(views, key=lambda view: view.name))
 
     def list_selectors(self, namespace: str) -> tuple[Selector, ...]:
-        """Return what picks pods by label here: Services, PodDisruptionBudgets, monitors."""
-        services = self._list(list_path("v1", "Service", namespace))
-        found = [targets.service_selector(raw) for raw in services]
-        budgets = self._list(list_path("policy/v1", "PodDisruptionBudget", namespace))
-        found += [targets.rule_selector("PodDisruptionBudget", raw) for raw in budgets]
+        """Return what picks pods by label here: Services, budgets, monitors, workloads, scalers."""
+        kinds = list(targets.SELECTING)
         if self._monitors_are_served():
-            monitors = self._list(list_path(_MONITORING, "PodMonitor", namespace))
-            found += [targets.rule_selector("PodMonitor", raw) for raw in monitors]
+            kinds.append((_MONITORING, "PodMonitor"))
+        found = [
+            targets.selector_in(kind, raw)
+            for version, kind in kinds
+            for raw in self._list(list_path(version, kind, namespace))
+        ]
+        workloads = [
+            (kind, raw)
+            for version, kind in targets.SCALED
+            for raw in self._list(list_path(version, kind, namespace))
+        ]
+        found += [targets.selector_in(kind, raw) for kind, raw in workloads]
+        scalers = self._list(list_path("autoscaling/v2", "HorizontalPodAutoscaler", namespace))
+        found += [targets.autoscaler_selector(raw, workloads) for raw in scalers]
         return tuple(selector for selector in found if selector is not None)
 
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:

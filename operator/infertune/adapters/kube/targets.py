@@ -6,14 +6,25 @@ same labels is never taken for live traffic.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from infertune.adapters.kube.jobs import is_ready
+from infertune.core.selection import selector_of
 from infertune.core.snapshot import LivePod, RawObject, Selector
 
 DEPLOYMENT_HASH = "pod-template-hash"
 STATEFULSET_HASH = "controller-revision-hash"
 REVISION_ANNOTATION = "deployment.kubernetes.io/revision"
+# Everything in a namespace that picks pods by label, with its API version.
+SELECTING = (
+    ("v1", "Service"),
+    ("v1", "ReplicationController"),
+    ("policy/v1", "PodDisruptionBudget"),
+)
+SCALED = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "ReplicaSet"))
+PLAIN_SELECTORS = frozenset({"Service", "ReplicationController"})
+EMPTY_PICKS_ALL = frozenset({"PodDisruptionBudget", "PodMonitor"})
 _OPERATORS = {"In": "in", "NotIn": "notin"}
 
 
@@ -49,6 +60,8 @@ def live_pods(pods: Iterable[RawObject]) -> tuple[LivePod, ...]:
             node=pod.get("spec", {}).get("nodeName", ""),
             revision=_revision(pod),
             ready=is_ready(pod),
+            no_room=_no_room(pod),
+            image_ids=_image_ids(pod),
         )
         for pod in pods
         if "deletionTimestamp" not in pod["metadata"]
@@ -75,19 +88,47 @@ def current_revision(workload: RawObject, replica_sets: Iterable[RawObject]) -> 
     return ""
 
 
-def service_selector(service: RawObject) -> Selector | None:
-    """Return what a Service picks; one without a selector picks nothing."""
-    labels = service.get("spec", {}).get("selector")
-    return Selector("Service", service["metadata"]["name"], labels) if labels else None
+def selector_in(kind: str, raw: RawObject) -> Selector | None:
+    """Return what an object of this kind picks, read as its own API says; None for nothing.
 
-
-def rule_selector(kind: str, raw: RawObject) -> Selector | None:
-    """Return what a disruption budget or a monitor picks.
-
-    Rules beyond equality are left out: the result then picks more than the original, never less.
+    Services and ReplicationControllers hold a plain map, and an empty one picks nothing. An empty
+    selector of a disruption budget or a PodMonitor picks every pod of the namespace. (What a
+    ServiceMonitor scrapes is picked by Services.)
     """
-    labels = raw.get("spec", {}).get("selector", {}).get("matchLabels")
-    return Selector(kind, raw["metadata"]["name"], labels) if labels else None
+    selector, name = raw.get("spec", {}).get("selector"), raw["metadata"]["name"]
+    if kind in PLAIN_SELECTORS:
+        selector = {"matchLabels": selector} if selector else None
+    empty_picks_all = kind in EMPTY_PICKS_ALL
+    return selector_of(kind, name, selector, empty_picks_all=empty_picks_all)
+
+
+def autoscaler_selector(
+    autoscaler: RawObject, workloads: Iterable[tuple[str, RawObject]]
+) -> Selector | None:
+    """Return what an autoscaler counts: every pod with the labels that its target selects.
+
+    None for a target of another kind than ``workloads``; its pods are told from ours by nobody.
+    """
+    reference = autoscaler["spec"]["scaleTargetRef"]
+    for kind, raw in workloads:
+        if (kind, raw["metadata"]["name"]) == (reference.get("kind"), reference.get("name")):
+            picked = selector_in(kind, raw)
+            name = autoscaler["metadata"]["name"]
+            return picked and replace(picked, kind="HorizontalPodAutoscaler", name=name)
+    return None
+
+
+def _no_room(pod: RawObject) -> str:
+    """Return the scheduler's sentence while it finds no node for the pod, else nothing."""
+    for condition in pod.get("status", {}).get("conditions") or ():
+        if condition.get("reason") == "Unschedulable" and condition.get("status") == "False":
+            return str(condition.get("message") or "no node has room")
+    return ""
+
+
+def _image_ids(pod: RawObject) -> dict[str, str]:
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    return {status["name"]: status["imageID"] for status in statuses if status.get("imageID")}
 
 
 def _revision(pod: RawObject) -> str:

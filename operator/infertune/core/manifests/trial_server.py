@@ -11,7 +11,8 @@ from infertune.api.spec import TuningSpec
 from infertune.api.status import TemplateValues
 from infertune.core.manifests.naming import labels
 from infertune.core.manifests.probe_jobs import PROBE_DEADLINE_SECONDS, job
-from infertune.core.resolve import Resolved, selects
+from infertune.core.resolve import Resolved
+from infertune.core.selection import first_picking
 from infertune.core.snapshot import Installation, RawObject, Selector, TuningView
 
 _GRACE_SECONDS = 5
@@ -68,8 +69,7 @@ def selected_by(tuning: TuningView, trial: str, selectors: tuple[Selector, ...])
     A pod that a Service picks would get live traffic, one that an autoscaler or a disruption
     budget counts would change live decisions.
     """
-    ours = labels(tuning, "server", trial)
-    return next((selector for selector in selectors if selects(selector, ours)), None)
+    return first_picking(selectors, labels(tuning, "server", trial))
 
 
 def _with_values(

@@ -25,7 +25,7 @@ from infertune.core.render import configuration_text
 from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.space import Candidate
 from infertune.core.states.honest_no import nothing_keeps_it
-from infertune.core.states.pending import LOOK_AGAIN_SECONDS
+from infertune.core.states.pending import not_there
 from infertune.core.states.publishing import patch_content, publish
 from infertune.core.states.searching import candidate_of
 from infertune.core.story import Context, Outcome
@@ -35,8 +35,7 @@ def deciding(context: Context) -> Outcome:
     """Return the next step: record a recommendation, publish it, or open a rollout."""
     resolved = resolve(context.snapshot, context.spec)
     if isinstance(resolved, Problem):
-        seen = Observation(resolved.condition, "False", resolved.reason, resolved.message)
-        return Outcome(event="TargetMissing", observed=(seen,), requeue_seconds=LOOK_AGAIN_SECONDS)
+        return not_there(resolved)
     if context.status.recommendation is None:
         return _recommend(context, resolved)
     return publish(context, resolved, context.status.recommendation)

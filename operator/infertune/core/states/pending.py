@@ -34,9 +34,9 @@ def _look(context: Context) -> Outcome:
     problem = problem or missing_config_map(context.snapshot, context.spec)
     if problem is not None or isinstance(resolved, Problem):
         assert problem is not None
-        return _not_there(problem)
+        return not_there(problem)
     if not resolved.nodes:
-        return _not_there(
+        return not_there(
             Problem("TargetAvailable", "NoLivePods", "the target has no pod on a node yet")
         )
     there = Observation("TargetAvailable", "True", "Found", _target_sentence(resolved))
@@ -78,7 +78,8 @@ def figures_of(live: LiveEvidence) -> LiveFigures:
     )
 
 
-def _not_there(problem: Problem) -> Outcome:
+def not_there(problem: Problem) -> Outcome:
+    """Return the way back to Pending, with the condition that says what is missing."""
     return Outcome(
         event="TargetMissing",
         observed=(Observation(problem.condition, "False", problem.reason, problem.message),),

@@ -14,7 +14,7 @@ from infertune.core.render import number
 from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.snapshot import JobRole, JobView, ProbeFailure, RawObject
 from infertune.core.states.cleanup import delete_job
-from infertune.core.states.pending import LOOK_AGAIN_SECONDS
+from infertune.core.states.pending import not_there
 from infertune.core.story import Context, Outcome
 from infertune_probes.contract.load import Envelope
 
@@ -26,8 +26,7 @@ def probing(context: Context) -> Outcome:
     """Return the next step: create Jobs, record results, or pass the gate."""
     resolved = resolve(context.snapshot, context.spec)
     if isinstance(resolved, Problem):
-        seen = Observation(resolved.condition, "False", resolved.reason, resolved.message)
-        return Outcome(event="TargetMissing", observed=(seen,), requeue_seconds=LOOK_AGAIN_SECONDS)
+        return not_there(resolved)
     wanted = [(probe, node) for node in context.status.target.nodes for probe in _probes(context)]
     kept = [s for s in context.status.probes if (s.probe, s.node) in set(wanted)]
     recorded = {(summary.probe, summary.node) for summary in kept}

@@ -5,7 +5,6 @@ candidates are ranked (``search``) or a rate is judged (``slo``). Trade-off: one
 and each is decided in one tick and started in a later one, so that a crash repeats nothing.
 """
 
-from infertune.api.conditions import Observation
 from infertune.api.spec import Slo
 from infertune.api.status import Configuration, LiveFigures, Spent, TrialRecord
 from infertune.core.budget import exceeded, spent_now
@@ -22,7 +21,7 @@ from infertune.core.slo import allowed_fraction
 from infertune.core.snapshot import JobView
 from infertune.core.space import Candidate, SearchSpace
 from infertune.core.states.cleanup import delete_jobs
-from infertune.core.states.pending import LOOK_AGAIN_SECONDS
+from infertune.core.states.pending import not_there
 from infertune.core.story import Context, Outcome
 from infertune.core.trial_result import Ending, ended, with_result
 from infertune.core.trials import Finished, StartLoad, StartServer, TrialStep, jobs_of, next_step
@@ -35,8 +34,7 @@ def searching(context: Context) -> Outcome:
     """Return the next step of the search."""
     resolved = resolve(context.snapshot, context.spec)
     if isinstance(resolved, Problem):
-        seen = Observation(resolved.condition, "False", resolved.reason, resolved.message)
-        return Outcome(event="TargetMissing", observed=(seen,), requeue_seconds=LOOK_AGAIN_SECONDS)
+        return not_there(resolved)
     running = next((t for t in context.status.trials if t.phase == "Running"), None)
     leftovers = _leftovers(context, running)
     if leftovers:
