@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from infertune.core.evidence import NoData
-from infertune.core.plan import ApplyFields, DeleteObject, Event
+from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields
 from infertune.core.snapshot import JobView, Key, LiveEvidence, RawObject, Selector, TargetView
 
 
@@ -121,6 +121,10 @@ class Writer(Protocol):
 
     def apply_fields(self, effect: ApplyFields) -> None:
         """Read fresh, check the expectations, apply; FieldTaken when a field is foreign."""
+        ...
+
+    def release_fields(self, effect: ReleaseFields) -> None:
+        """Read fresh and give up what is ours there, values untouched; gone already is success."""
         ...
 
 

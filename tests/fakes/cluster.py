@@ -15,8 +15,9 @@ from infertune.adapters.kube.writes import refuse_foreign, refuse_other_object
 from infertune.api.v1alpha1 import KIND
 from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID
 from infertune.core.ownership import FIELD_MANAGER
-from infertune.core.plan import ApplyFields, DeleteObject, Event
+from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields
 from infertune.core.preconditions import AlreadyDone, Violated, check
+from infertune.core.release import release_patch
 from infertune.core.snapshot import (
     JobView,
     Key,
@@ -34,7 +35,14 @@ if TYPE_CHECKING:
     from infertune_probes.contract.load import Envelope
 
 WRITES = frozenset(
-    {"record_status", "set_finalizer", "create_object", "delete_object", "apply_fields"}
+    {
+        "record_status",
+        "set_finalizer",
+        "create_object",
+        "delete_object",
+        "apply_fields",
+        "release_fields",
+    }
 )
 Hook = Callable[[str], None]
 
@@ -209,6 +217,15 @@ class FakeCluster:
                 raise FieldTaken(field, ", ".join(owners), f"holds {value}")
         self.store.apply(document, FIELD_MANAGER, force=effect.adopt)
         self.after("apply_fields")
+
+    def release_fields(self, effect: ReleaseFields) -> None:
+        self._called("release_fields")
+        place = (effect.kind, effect.namespace, effect.name)
+        live = self.store.look(*place)
+        patch = None if live is None else release_patch(live, effect)
+        if patch is not None:
+            self.store.patch_metadata(place, patch)
+        self.after("release_fields")
 
     def _called(self, method: str) -> None:
         self.calls.append(method)

@@ -78,6 +78,14 @@ class Ownership:
             if paths
         ]
 
+    def keep_only(self, managed_fields: list[Mapping[str, Any]]) -> None:
+        """Own what a patched ``metadata.managedFields`` says, and nothing else."""
+        self.fields = {
+            str(entry["manager"]): set(_tips((), entry["fieldsV1"]))
+            for entry in managed_fields
+            if entry
+        }
+
     def apply(
         self, live: dict[str, Any], document: Mapping[str, Any], manager: str, *, force: bool
     ) -> dict[str, Any]:
@@ -103,6 +111,14 @@ class Ownership:
         self.fields[manager] = set(wanted)
         self.applied.add(manager)
         return changed
+
+
+def _tips(path: Path, tree: Mapping[str, Any]) -> Iterator[Path]:
+    for key, below in tree.items():
+        if below:
+            yield from _tips((*path, key), below)
+        else:
+            yield (*path, key)
 
 
 def dotted(path: Path) -> str:

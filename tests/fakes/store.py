@@ -141,6 +141,28 @@ class ObjectStore:
         self._write(place, live, changed)
         return self._seen(place)
 
+    def patch_metadata(self, place: Place, patch: list[Mapping[str, Any]]) -> None:
+        """Carry out a JSON patch of managers and annotations; Conflict when its test fails."""
+        live = self._live(*place)
+        changed = copied(live)
+        metadata = changed["metadata"]
+        for step in patch:
+            _, _, field, *rest = step["path"].split("/")
+            match step["op"], field:
+                case "test", _:
+                    if metadata[field] != step["value"]:
+                        msg = f"{place[0]} {place[2]!r}: the version is another one"
+                        raise Conflict(msg)
+                case "replace", "managedFields":
+                    self._owners[metadata["uid"]].keep_only(step["value"])
+                case "remove", "annotations":
+                    del metadata[field][rest[0].replace("~1", "/").replace("~0", "~")]
+                case other:
+                    raise AssertionError(other)
+        self._objects[place] = changed
+        self._views.pop(place, None)
+        self._touch("MODIFIED", changed)
+
     def delete(self, kind: str, namespace: str, name: str, uid: str | None = None) -> None:
         """Delete an object; with finalizers it only begins to go."""
         place = (kind, namespace, name)

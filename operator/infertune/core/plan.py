@@ -34,12 +34,14 @@ class FieldExpectation:
     """A field that must hold one of two values before a write: the old one, or the new one.
 
     ``path`` is a tuple of keys; list items of a Kubernetes map list are picked by ``name=...``.
-    ``None`` stands for an absent field.
+    ``None`` stands for an absent field. ``owners`` are the managers beside us whom a change may
+    take the field from; None asks nobody.
     """
 
     path: tuple[str, ...]
     old: str | int | tuple[str, ...] | None
     new: str | int | tuple[str, ...] | None
+    owners: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +60,30 @@ class ApplyFields:
 
 
 @dataclass(frozen=True, slots=True)
+class ReleaseFields:
+    """Give up our ownership of an object's fields; every value stays as it is.
+
+    ``keep`` names fields that stay ours; where nothing is kept our annotation goes as well. Nothing
+    is written when the object is gone or another one, or bears the mark of another tuning.
+    """
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    tuning: str
+    keep: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SetFinalizer:
     """Add or remove our finalizer on the tuning."""
 
     present: bool
 
 
-Effect = CreateObject | DeleteObject | ApplyFields | SetFinalizer
+Effect = CreateObject | DeleteObject | ApplyFields | ReleaseFields | SetFinalizer
 
 
 @dataclass(frozen=True, slots=True)

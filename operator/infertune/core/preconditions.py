@@ -3,14 +3,14 @@
 Role: the precondition of every write to a target or an autoscaler. Must not know: how an object is
 read or sent. Trade-off: a field may hold the old or the new value and the write goes on, so that a
 write that was cut short between two objects or two fields finishes when it is tried again; any
-third value is somebody else's and stops it.
+third value is somebody else's and stops it, and so does an owner who was not there before.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from infertune.core.ownership import owners_of
+from infertune.core.ownership import field_path, foreign_owners, managed_fields_of, owners_of
 from infertune.core.plan import FieldExpectation
 from infertune.core.snapshot import RawObject
 
@@ -56,8 +56,13 @@ def check(live: RawObject, expectations: Sequence[FieldExpectation]) -> Precondi
         if isinstance(found, _Unreadable):
             return Violated(dotted(expectation.path), found.why, _owners(live, expectation.path))
         if found not in (expectation.old, expectation.new) or isinstance(found, bool):
-            shown = "absent" if found is None else repr(found)[:_SHOWN]
-            return Violated(dotted(expectation.path), shown, _owners(live, expectation.path))
+            return Violated(
+                dotted(expectation.path), _shown(found), _owners(live, expectation.path)
+            )
+        if found != expectation.new and expectation.owners is not None:
+            strangers = _strangers(live, expectation)
+            if strangers:
+                return Violated(dotted(expectation.path), _shown(found), strangers)
         all_new = all_new and found == expectation.new
     return AlreadyDone() if all_new else Holds()
 
@@ -109,10 +114,15 @@ def _plain(node: object) -> FieldValue | _Unreadable:
     return _Unreadable("not a plain value")
 
 
+def _shown(found: FieldValue) -> str:
+    return "absent" if found is None else repr(found)[:_SHOWN]
+
+
 def _owners(live: RawObject, path: Sequence[str]) -> tuple[str, ...]:
-    managed = live.get("metadata", {}).get("managedFields") or ()
-    fields = [
-        f'k:{{"name":"{part.removeprefix("name=")}"}}' if part.startswith("name=") else f"f:{part}"
-        for part in path
-    ]
-    return owners_of(managed, fields)
+    return owners_of(managed_fields_of(live), field_path(path))
+
+
+def _strangers(live: RawObject, expectation: FieldExpectation) -> tuple[str, ...]:
+    """Return the owners of a field from whom it may not be taken."""
+    allowed = expectation.owners or ()
+    return tuple(o for o in foreign_owners(live, expectation.path) if o not in allowed)

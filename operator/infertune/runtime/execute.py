@@ -7,7 +7,14 @@ effects before a failed one; each is safe to repeat, and the next tick derives t
 import logging
 from typing import assert_never
 
-from infertune.core.plan import ApplyFields, CreateObject, DeleteObject, Effect, SetFinalizer
+from infertune.core.plan import (
+    ApplyFields,
+    CreateObject,
+    DeleteObject,
+    Effect,
+    ReleaseFields,
+    SetFinalizer,
+)
 from infertune.core.snapshot import TuningView
 from infertune.ports import Cluster, ClusterError
 from infertune.runtime.telling import Telemetry
@@ -49,6 +56,8 @@ class Executor:
                 self._cluster.delete_object(effect)
             case ApplyFields():
                 self._cluster.apply_fields(effect)
+            case ReleaseFields():
+                self._cluster.release_fields(effect)
             case SetFinalizer(present):
                 return self._cluster.set_finalizer(tuning.key, version, present=present)
             case _:
@@ -61,7 +70,7 @@ def describe(effect: Effect) -> str:
     match effect:
         case CreateObject(raw) | ApplyFields(raw, _, _):
             return f"{raw['kind']}/{raw['metadata']['name']}"
-        case DeleteObject():
+        case DeleteObject() | ReleaseFields():
             return f"{effect.kind}/{effect.name}"
         case SetFinalizer(present):
             return "finalizer" if present else "no finalizer"

@@ -5,15 +5,17 @@ why something is written. Trade-off: one more read per write, and the resource v
 goes with an apply, so that nothing can slip in between the look and the write.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from infertune.adapters.kube.connection import APPLY_PATCH, Connection, Request
+from infertune.adapters.kube.connection import APPLY_PATCH, JSON_PATCH, Connection, Request
 from infertune.adapters.kube.paths import list_path, object_path
 from infertune.core.ownership import FIELD_MANAGER
-from infertune.core.plan import ApplyFields, DeleteObject
+from infertune.core.plan import ApplyFields, DeleteObject, ReleaseFields
 from infertune.core.preconditions import AlreadyDone, Violated, check
+from infertune.core.release import release_patch
 from infertune.core.snapshot import RawObject
-from infertune.ports import AlreadyExists, Conflict, FieldTaken, Gone
+from infertune.ports import AlreadyExists, Conflict, FieldTaken, Gone, Refused
 
 APPLY_ATTEMPTS = 5
 
@@ -56,15 +58,26 @@ class KubeWriter:
         path = object_path(
             document["apiVersion"], document["kind"], wanted["namespace"], wanted["name"]
         )
-        for attempt in range(1, APPLY_ATTEMPTS + 1):
-            try:
-                self._apply_once(path, effect)
-            except Conflict:
-                # Controllers bump the version all the time; the look is repeated with the write.
-                if attempt == APPLY_ATTEMPTS:
-                    raise
-            else:
-                return
+        _repeat(lambda: self._apply_once(path, effect))
+
+    def release_fields(self, effect: ReleaseFields) -> None:
+        """Read fresh and give up what is ours there, values untouched; gone already is success."""
+        path = object_path(effect.api_version, effect.kind, effect.namespace, effect.name)
+        try:
+            _repeat(lambda: self._release_once(path, effect))
+        except Gone:
+            return
+
+    def _release_once(self, path: str, effect: ReleaseFields) -> None:
+        patch = release_patch(self._connection.get(path), effect)
+        if patch is None:
+            return
+        query = (("fieldManager", FIELD_MANAGER),)
+        try:
+            self._connection.send(Request("PATCH", path, query, patch, JSON_PATCH))
+        except Refused as error:
+            # The only operation of this patch that can fail on a valid object is its test.
+            raise Conflict(str(error)) from error
 
     def _apply_once(self, path: str, effect: ApplyFields) -> None:
         wanted = effect.document["metadata"]
@@ -91,6 +104,21 @@ class KubeWriter:
             message = "the object of that name is just going: try again"
             raise Conflict(message) from error
         refuse_foreign(existing, manifest)
+
+
+def _repeat(write: Callable[[], None]) -> None:
+    """Look and write again when somebody came in between, a few times.
+
+    Controllers bump the version of an object all the time; the look is repeated with the write.
+    """
+    for attempt in range(1, APPLY_ATTEMPTS + 1):
+        try:
+            write()
+        except Conflict:
+            if attempt == APPLY_ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def refuse_other_object(live: RawObject, wanted: RawObject) -> None:
