@@ -64,6 +64,11 @@ unit-pure: $(READY) ## Half of test-unit: what computes
 unit-processes: $(READY) ## Half of test-unit: what starts processes and waits for them
 	$(PYTEST) -q -m "$(ALONE)" $(PROCESSES)
 
+.PHONY: test-api
+test-api: $(READY) ## What asks a real API server; starts one without a node, needs no root
+	@$(BIN)/python -m devcluster control-plane -- true
+	$(PYTEST) -q -m real_api
+
 .PHONY: coverage
 coverage: $(READY) ## The same, with the gate: 95 % of the branches of core and api
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit-coverage unit-processes
@@ -73,7 +78,7 @@ unit-coverage: $(READY) ## Half of coverage: what computes, with the gate
 	$(PYTEST) -q -m "$(ALONE)" $(PROCESSES:%=--ignore=%) --cov --cov-branch --cov-fail-under=95
 
 .PHONY: test
-test: check coverage ## What CI runs, 15 minutes at most: check, unit, and the real node
+test: check coverage ## What CI runs, 15 minutes at most: check, unit, real API server and node
 	.ci/with-cluster $(PYTEST) -m "(real_api or ci) and not gpu" -ra --durations=10
 
 .PHONY: test-full

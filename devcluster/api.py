@@ -13,10 +13,10 @@ import urllib.error
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
-from devcluster.settings import API_PORT, Settings
-
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from devcluster.settings import Settings
 
 TIMEOUT_SECONDS = 3.0
 
@@ -62,7 +62,7 @@ def get_raw(settings: Settings, path: str) -> bytes | None:
         return None
     context = ssl.create_default_context(cafile=str(settings.pki / "ca.crt"))
     context.load_cert_chain(settings.pki / "admin.crt", settings.pki / "admin.key")
-    return _body(f"https://{settings.gateway}:{API_PORT}{path}", context)
+    return _body(settings.api_url + path, context)
 
 
 def node_ready(settings: Settings) -> bool:

@@ -74,9 +74,9 @@ def releases() -> tuple[Release, ...]:
     )
 
 
-def _present(folders: Sequence[Path]) -> dict[str, Path]:
+def _present(folders: Sequence[Path], names: Sequence[str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for name in PROGRAMS:
+    for name in names:
         for folder in folders:
             if os.access(folder / name, os.X_OK):
                 found[name] = folder / name
@@ -99,23 +99,23 @@ def _download_missing(missing: Iterable[str], cache: Path, sources: Sequence[Rel
                 return
 
 
-def _build_missing(settings: Settings, folders: Sequence[Path], builder: Builder) -> None:
-    cache = folders[-1]
+def _build_missing(
+    settings: Settings, missing: Iterable[str], cache: Path, builder: Builder
+) -> None:
     for wanted in gobuild.BUILDS:
         combined = wanted.programs == ("kubenode",)
-        names = KUBENODE if combined else wanted.programs
-        missing = [name for name in names if name not in _present(folders)]
-        if not missing:
+        names = [name for name in missing if name in (KUBENODE if combined else wanted.programs)]
+        if not names:
             continue
         staging = cache / "staging"
         shutil.rmtree(staging, ignore_errors=True)
-        reduced = wanted if combined else _only(wanted, missing)
+        reduced = wanted if combined else _only(wanted, names)
         builder(settings, reduced, staging)
         for program in reduced.programs:
             (staging / program).rename(cache / program)
         shutil.rmtree(staging)
         if combined:
-            for name in missing:
+            for name in names:
                 (cache / name).unlink(missing_ok=True)
                 (cache / name).symlink_to("kubenode")
 
@@ -131,28 +131,38 @@ def ensure_binaries(
     settings: Settings,
     sources: Sequence[Release] | None = None,
     builder: Builder = gobuild.build,
+    wanted: Sequence[str] = PROGRAMS,
 ) -> dict[str, Path]:
-    """Return the path of every program, fetched or built where the cache has none.
+    """Return the path of every wanted program, fetched or built where the cache has none.
 
     Args:
         settings: Names the user's folder and the cache.
         sources: The release files to try; the pinned official ones by default.
         builder: What builds from Go modules; tests pass their own.
+        wanted: The names of the programs; all by default.
 
     Raises:
         ChecksumError: A downloaded file is not the published one.
         CommandError: The build failed.
     """
     cache = cache_folder(settings)
-    folders = [settings.bin_dir, cache] if settings.bin_dir else [cache]
-    found = _present(folders)
-    if len(found) == len(PROGRAMS):
-        return found
-    cache.mkdir(parents=True, exist_ok=True)
-    if settings.downloads:
-        missing = [name for name in PROGRAMS if name not in found]
+    missing = missing_binaries(settings, wanted)
+    if missing:
+        cache.mkdir(parents=True, exist_ok=True)
+    if missing and settings.downloads:
         _download_missing(missing, cache, releases() if sources is None else sources)
-        found = _present(folders)
-    if len(found) < len(PROGRAMS):
-        _build_missing(settings, folders, builder)
-    return _present(folders)
+        missing = missing_binaries(settings, wanted)
+    if missing:
+        _build_missing(settings, missing, cache, builder)
+    return _present(_folders(settings), wanted)
+
+
+def missing_binaries(settings: Settings, wanted: Sequence[str] = PROGRAMS) -> list[str]:
+    """Return the names of the wanted programs that are neither in the user's folder nor cached."""
+    found = _present(_folders(settings), wanted)
+    return [name for name in wanted if name not in found]
+
+
+def _folders(settings: Settings) -> list[Path]:
+    cache = cache_folder(settings)
+    return [settings.bin_dir, cache] if settings.bin_dir else [cache]

@@ -1,4 +1,4 @@
-"""The command line: `python -m devcluster up|down|status|kubeconfig|prepare`.
+"""The command line: `python -m devcluster up|down|status|kubeconfig|prepare|control-plane`.
 
 Exit codes: 0 done, 1 something failed, 2 refused before any change. The answer of
 `kubeconfig` and `status` goes to stdout, everything else to stderr.
@@ -7,14 +7,19 @@ Exit codes: 0 done, 1 something failed, 2 refused before any change. The answer 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
+import signal
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devcluster import api, components, lifecycle
 from devcluster.console import last_lines, say
+from devcluster.control_plane import control_plane
 from devcluster.errors import DevclusterError, RefusedError
 from devcluster.settings import Settings, from_environment, saved
 
@@ -27,12 +32,13 @@ COMMANDS = {
     "status": "say which components run",
     "kubeconfig": "print the path of the kubeconfig",
     "prepare": "only fill the cache: programs, packages, base image",
+    "control-plane": "an API server without a node, until Ctrl-C; or `-- COMMAND` with it",
 }
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
-    text = "\n".join(f"  {name:<12}{what}" for name, what in COMMANDS.items())
+    text = "\n".join(f"  {name:<15}{what}" for name, what in COMMANDS.items())
     made = argparse.ArgumentParser(
         prog="python -m devcluster",
         description="A real Kubernetes node on one machine.\n\n" + text,
@@ -89,6 +95,26 @@ def _prepare(settings: Settings) -> int:
     return 0
 
 
+def _control_plane(settings: Settings, folder: Path | None, words: Sequence[str]) -> int:
+    """Have a control plane while a command runs, or until somebody interrupts."""
+    if folder and saved(folder):
+        msg = f"{folder} belongs to a node; name another folder, or none"
+        raise RefusedError(msg)
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="infertune-")))
+        made = stack.enter_context(control_plane(settings, folder))
+        if words:
+            env = {**os.environ, "KUBECONFIG": str(made.kubeconfig)}
+            return subprocess.run(words, env=env, check=False).returncode
+        say(f"the API server answers; KUBECONFIG={made.kubeconfig}; Ctrl-C ends it")
+        print(made.kubeconfig, flush=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+    return 0
+
+
 def dispatch(command: str, settings: Settings) -> int:
     """Run one command and return its exit code."""
     if command == "status":
@@ -106,8 +132,12 @@ def dispatch(command: str, settings: Settings) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    options = parser().parse_args(argv)
+    given = list(sys.argv[1:] if argv is None else argv)
+    cut = given.index("--") if "--" in given else len(given)
+    options = parser().parse_args(given[:cut])
     try:
+        if options.command == "control-plane":
+            return _control_plane(settings_for(options), options.state_dir, given[cut + 1 :])
         return dispatch(options.command, settings_for(options))
     except RefusedError as error:
         say(str(error))

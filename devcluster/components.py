@@ -16,7 +16,7 @@ from devcluster import api, processes
 from devcluster.console import last_lines
 from devcluster.errors import DevclusterError
 from devcluster.packages import search_path, tool
-from devcluster.settings import API_PORT, ETCD_PORT, METRICS_SERVER_PORT, Settings
+from devcluster.settings import METRICS_SERVER_PORT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,14 +63,22 @@ def table(settings: Settings, programs: Mapping[str, Path]) -> tuple[Component, 
     )
 
 
+def control_plane(settings: Settings, programs: Mapping[str, Path]) -> tuple[Component, ...]:
+    """Return the components that answer for objects, without a node to run pods."""
+    return (
+        _etcd(settings, programs),
+        _api_server(settings, programs),
+        _controller_manager(settings, programs),
+    )
+
+
 def _containerd(settings: Settings) -> Component:
     argv = (tool(settings, "containerd"), "--config", f"{settings.conf}/containerd.toml")
     return Component("containerd", 0, argv, partial(api.listens, settings.containerd_socket))
 
 
 def _etcd(settings: Settings, programs: Mapping[str, Path]) -> Component:
-    client = f"http://127.0.0.1:{ETCD_PORT}"
-    peer = f"http://127.0.0.1:{ETCD_PORT + 1}"
+    client, peer = settings.etcd_url, f"http://127.0.0.1:{settings.listen.etcd_peer}"
     argv = (
         str(programs["etcd"]),
         f"--data-dir={settings.state}/etcd",
@@ -88,13 +96,13 @@ def _etcd(settings: Settings, programs: Mapping[str, Path]) -> Component:
 
 def _api_server(settings: Settings, programs: Mapping[str, Path]) -> Component:
     pki = settings.pki
-    argv = (
+    argv: tuple[str, ...] = (
         str(programs["kube-apiserver"]),
-        f"--etcd-servers=http://127.0.0.1:{ETCD_PORT}",
-        # Only the bridge's address: the API is not offered to the machine's own network.
-        f"--bind-address={settings.gateway}",
-        f"--advertise-address={settings.gateway}",
-        f"--secure-port={API_PORT}",
+        f"--etcd-servers={settings.etcd_url}",
+        # Only this address: the API is not offered to the machine's own network.
+        f"--bind-address={settings.api_address}",
+        f"--advertise-address={settings.api_address}",
+        f"--secure-port={settings.listen.api}",
         f"--service-cluster-ip-range={settings.service_range}",
         f"--tls-cert-file={pki}/apiserver.crt",
         f"--tls-private-key-file={pki}/apiserver.key",
@@ -117,6 +125,9 @@ def _api_server(settings: Settings, programs: Mapping[str, Path]) -> Component:
         "--profiling=false",
         f"--cert-dir={settings.state}/api-server",
     )
+    if settings.api_address.is_loopback:
+        # Endpoints on loopback are refused; without pods nobody looks for them either.
+        argv = (*argv, "--endpoint-reconciler-type=none")
     return Component("kube-apiserver", 1, argv, lambda: api.get_raw(settings, "/readyz") == b"ok")
 
 
@@ -131,10 +142,12 @@ def _controller_manager(settings: Settings, programs: Mapping[str, Path]) -> Com
         f"--root-ca-file={settings.pki}/ca.crt",
         "--use-service-account-credentials=true",
         "--bind-address=127.0.0.1",
+        f"--secure-port={settings.listen.controllers}",
         "--leader-elect=false",
         "--profiling=false",
     )
-    return Component("kube-controller-manager", 2, argv, _healthy("https://127.0.0.1:10257"))
+    ready = _healthy(f"https://127.0.0.1:{settings.listen.controllers}")
+    return Component("kube-controller-manager", 2, argv, ready)
 
 
 def _scheduler(settings: Settings, programs: Mapping[str, Path]) -> Component:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devcluster import packages
-from devcluster.settings import API_PORT, DNS_PORT, Settings
+from devcluster.settings import DNS_PORT, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 PAUSE_IMAGE = "localhost/infertune-pause:1"
 FIRST_POD_OFFSET = 16  # the addresses below are the gateway's and further nodes'
@@ -26,7 +29,7 @@ def kubeconfig(settings: Settings, user: str) -> str:
         return base64.b64encode((settings.pki / name).read_bytes()).decode()
 
     cluster = {
-        "server": f"https://{settings.gateway}:{API_PORT}",
+        "server": settings.api_url,
         "certificate-authority-data": embedded("ca.crt"),
     }
     keys = {
@@ -207,7 +210,13 @@ def write_all(settings: Settings) -> None:
     }
     for name, text in files.items():
         (settings.conf / name).write_text(text)
-    for user in CLIENTS:
+    write_kubeconfigs(settings, CLIENTS)
+
+
+def write_kubeconfigs(settings: Settings, users: Iterable[str]) -> None:
+    """Write the components' kubeconfigs and the administrator's; needs the certificates."""
+    settings.conf.mkdir(parents=True, exist_ok=True)
+    for user in users:
         path = settings.conf / f"{user}.kubeconfig"
         path.touch(mode=0o600)
         path.write_text(kubeconfig(settings, user))

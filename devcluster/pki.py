@@ -36,7 +36,7 @@ def leaves(settings: Settings) -> tuple[Leaf, ...]:
     hosts = (
         "DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,"
         "DNS:kubernetes.default.svc.cluster.local,IP:127.0.0.1,"
-        f"IP:{settings.gateway},IP:{settings.api_service}"
+        f"IP:{settings.api_address},IP:{settings.api_service}"
     )
     node = f"/O=system:nodes/CN=system:node:{settings.node_name}"
     return (

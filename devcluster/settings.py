@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 REPO_ROOT = Path(__file__).resolve().parent.parent
 PACKAGE_ROOT = Path(__file__).resolve().parent
-API_PORT = 6443
-ETCD_PORT = 23790
 DNS_PORT = 10053
 METRICS_SERVER_PORT = 10443
 NODE_PREFIX_LENGTH = 24
@@ -33,6 +31,17 @@ MOST_PODS = 230
 DEFAULT_PODS_PER_NODE = 200
 DEFAULT_PODS = IPv4Network("10.244.0.0/16")
 DEFAULT_SERVICES = IPv4Network("10.0.0.0/24")
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Where the control plane listens; without an address that is the node's own."""
+
+    address: IPv4Address | None = None
+    api: int = 6443
+    etcd: int = 23790
+    etcd_peer: int = 23791
+    controllers: int = 10257
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,22 @@ class Settings:
     cfs_period: str = "10ms"
     max_pods: int = DEFAULT_PODS_PER_NODE
     downloads: bool = True
+    listen: Listen = Listen()
+
+    @property
+    def api_address(self) -> IPv4Address:
+        """The address at which the API server is reached."""
+        return self.listen.address or self.gateway
+
+    @property
+    def api_url(self) -> str:
+        """The URL of the API server."""
+        return f"https://{self.api_address}:{self.listen.api}"
+
+    @property
+    def etcd_url(self) -> str:
+        """The URL of the store, for the API server alone."""
+        return f"http://127.0.0.1:{self.listen.etcd}"
 
     @property
     def node_range(self) -> IPv4Network:

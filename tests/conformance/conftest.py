@@ -11,7 +11,7 @@ def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
     if request.param == "fake":
         yield FakeStage()
         return
-    real = RealStage()
+    real = RealStage(request.getfixturevalue("kubeconfig"))
     try:
         yield real
     finally:

@@ -21,7 +21,6 @@ from infertune.adapters.kube.connection import Connection, Request, load_configu
 from infertune.adapters.kube.paths import list_path, object_path
 from infertune.core.snapshot import RawObject
 from infertune.ports import AlreadyExists, Cluster, Conflict, Gone, Unavailable
-from tests.contract.scratch_api import find_kubeconfig
 from tests.fakes.cases import served_p95
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -94,8 +93,8 @@ class FakeStage:
 class RealStage:
     """A real API server, in a namespace of its own."""
 
-    def __init__(self) -> None:
-        configuration = load_configuration(str(find_kubeconfig()))
+    def __init__(self, kubeconfig: Path) -> None:
+        configuration = load_configuration(str(kubeconfig))
         self._connection = Connection(configuration)
         self.cluster: Cluster = KubeCluster(self._connection, SystemClock())
         self.namespace = f"conformance-{uuid.uuid4().hex[:8]}"

@@ -1,6 +1,7 @@
 """What the contract tests share: the committed CRD, manifests, and a real API server."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,9 @@ def crd() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def scratch_api(crd: dict[str, Any]) -> Iterator[ScratchApi]:
+def scratch_api(crd: dict[str, Any], kubeconfig: Path) -> Iterator[ScratchApi]:
     """A real API server that serves our schema under a group of its own."""
-    api = ScratchApi.connect()
+    api = ScratchApi.connect(kubeconfig)
     api.install(crd)
     yield api
     api.remove()

@@ -16,7 +16,6 @@ from infertune.adapters.kube.paths import PLURALS
 from infertune.core.snapshot import Installation
 from infertune.runtime.settings import settings_from
 from tests.contract.paths import CHART
-from tests.contract.scratch_api import find_kubeconfig
 
 pytestmark = pytest.mark.real_api
 # A helm that was built from source believes in an old cluster unless it is told.
@@ -50,7 +49,7 @@ def helm() -> Path:
     pinned = cache_folder(current()) / "helm"
     elsewhere = shutil.which("helm")
     if pinned.exists() or elsewhere is None:
-        return pinned if pinned.exists() else ensure_binaries(current())["helm"]
+        return pinned if pinned.exists() else ensure_binaries(current(), wanted=("helm",))["helm"]
     return Path(elsewhere)
 
 
@@ -186,6 +185,7 @@ def test_a_wrong_value_is_refused_by_the_values_schema(helm: Path, key: str, val
 
 def test_the_server_accepts_an_installation_and_the_notes_tell_the_next_command(
     helm: Path,
+    kubeconfig: Path,
 ) -> None:
     done = run(
         helm,
@@ -195,7 +195,7 @@ def test_the_server_accepts_an_installation_and_the_notes_tell_the_next_command(
         "--dry-run=server",
         "--namespace=default",
         "--set=trialPriorityClass.create=false",
-        f"--kubeconfig={find_kubeconfig()}",
+        f"--kubeconfig={kubeconfig}",
     )
     assert done.returncode == 0, done.stderr
     notes = done.stdout.partition("NOTES:")[2]

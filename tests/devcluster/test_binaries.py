@@ -104,6 +104,17 @@ def test_a_full_cache_asks_nobody(settings: Settings, release_host: ReleaseHost)
     assert (compiler.asked, release_host.asked) == ([], [])
 
 
+def test_only_what_is_wanted_is_built(settings: Settings) -> None:
+    compiler = Compiler()
+    wanted = ("etcd", "kubectl")
+    assert binaries.missing_binaries(settings, wanted) == ["etcd", "kubectl"]
+    found = binaries.ensure_binaries(settings, sources=(), builder=compiler, wanted=wanted)
+    assert (set(found), compiler.asked) == ({"etcd", "kubectl"}, [("kubenode",)])
+    assert binaries.missing_binaries(settings, wanted) == []
+    binaries.ensure_binaries(settings, sources=(), builder=compiler, wanted=("pause",))
+    assert compiler.asked == [("kubenode",), ("pause",)]
+
+
 def test_the_program_is_taken_out_of_a_released_archive(
     tmp_path: Path, release_host: ReleaseHost
 ) -> None:

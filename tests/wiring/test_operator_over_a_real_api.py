@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,7 +24,6 @@ from infertune.main import EventLoopBeat, build, run_watches
 from infertune.runtime.settings import Settings
 from tests.conformance.stages import RealStage
 from tests.conformance.test_cluster_port import job, target
-from tests.contract.scratch_api import find_kubeconfig
 from tests.fakes import cases
 from tests.fakes.metrics import FakeMetrics
 
@@ -64,9 +64,9 @@ class Running:
 
 
 @pytest.fixture
-def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    monkeypatch.setenv("KUBECONFIG", str(find_kubeconfig()))
-    stage, decide, stop = RealStage(), Counting(), threading.Event()
+def running(monkeypatch: pytest.MonkeyPatch, kubeconfig: Path) -> Iterator[Running]:
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    stage, decide, stop = RealStage(kubeconfig), Counting(), threading.Event()
     settings = Settings(Installation("probes:test"), namespaces=(stage.namespace,))
     metrics = FakeMetrics(lambda _: NoData("Missing", "no Prometheus here"))
     telemetry = RuntimeMetrics(CollectorRegistry())
