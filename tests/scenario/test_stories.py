@@ -66,9 +66,8 @@ def test_apply_finds_the_cheapest_configuration_writes_it_and_verifies_it() -> N
     assert status.recommendation.configuration.batch_size == 16
     assert stage.conditions()["Applied"] == ("True", "RolledOut")
     assert stage.conditions()["Verified"] == ("True", "PromiseKept")
-    assert json.loads(stage.annotations()["infertune.io/last-good"])["template"] == {
-        "batchValue": "1"
-    }
+    record = json.loads(stage.annotations()["infertune.io/last-good"])
+    assert (record["state"], record["intent"]["before"]) == ("Settled", {"batchValue": "1"})
     assert (
         stage.cluster.store.read("InferenceTuning", *stage.place())["metadata"]["finalizers"] == []
     )

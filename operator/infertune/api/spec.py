@@ -315,3 +315,8 @@ class TuningSpec(SpecModel):
     budget: Budget = Field(
         default_factory=lambda: Budget.model_validate({}), description="What tuning may spend."
     )
+    suspend: bool = Field(
+        default=False,
+        description="True ends running trials and writes nothing more, not even the way back of an "
+        "open rollout; false goes on from there with the trials that were finished.",
+    )

@@ -196,6 +196,14 @@ class RolloutIntent(StatusModel):
     owners_before: dict[str, str] = Field(
         default_factory=dict, max_length=16, description="Who owned each field before, by field."
     )
+    tuning_name: str = Field("", description="Name of the tuning that decided the rollout.")
+    tuning_uid: str = Field("", description="UID of the tuning that decided the rollout.")
+    baseline: Configuration | None = Field(
+        None, description="Settings before any tuning, whatever rollouts came in between."
+    )
+    after_tuning: bool = Field(
+        default=False, description="Whether the values before were themselves written by a tuning."
+    )
 
 
 class RolloutStatus(StatusModel):
@@ -212,7 +220,16 @@ class RolloutStatus(StatusModel):
     evidence: ShortText | None = Field(None, description="The figures behind the verdict.")
     blocks: int = Field(0, description="Blocks of live traffic judged so far.")
     rollback_started_at: datetime | None = Field(None, description="When the way back was decided.")
+    rollback_event: str | None = Field(None, description="What the way back was decided for.")
     rolled_back_at: datetime | None = Field(None, description="When the old values were back.")
+    seen_at: datetime | None = Field(
+        None, description="When the operator last looked at the open rollout, to within seconds."
+    )
+    idle_seconds: float = Field(
+        0,
+        description="Time in which nobody looked (operator down, or suspended): deadlines do not "
+        "count it.",
+    )
     restore_command: ShortText | None = Field(
         None, description="The kubectl line that restores the old template by hand."
     )
@@ -273,3 +290,18 @@ class TuningStatus(StatusModel):
     recommendation: Recommendation | None = Field(None, description="The outcome of the search.")
     rollout: RolloutStatus | None = Field(None, description="The open or last rollout.")
     spent: Spent = Field(default_factory=Spent, description="What the tuning has cost so far.")
+    spec_digest: str = Field(
+        "", description="Digest of the spec that this status answers, without spec.suspend."
+    )
+    trial_basis: str = Field(
+        "", description="Digest of all that the trials measured; another one voids them."
+    )
+    search_since: datetime | None = Field(
+        None, description="When the tuning last started anew; the wall clock counts from there."
+    )
+    abort_answered: str | None = Field(
+        None, description="Digest of the value of infertune.io/abort that was answered."
+    )
+    retry_answered: str | None = Field(
+        None, description="Digest of the value of infertune.io/retry that was answered."
+    )

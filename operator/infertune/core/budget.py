@@ -15,11 +15,21 @@ _SECONDS_PER_HOUR = 3600.0
 _DIGITS = 4
 
 
-def spent_now(spec: TuningSpec, trials: tuple[TrialRecord, ...], now: datetime) -> Spent:
-    """Return trials, replica-hours, wall clock and cost up to ``now``."""
+def spent_now(
+    spec: TuningSpec,
+    trials: tuple[TrialRecord, ...],
+    now: datetime,
+    since: datetime | None = None,
+) -> Spent:
+    """Return trials, replica-hours, wall clock and cost up to ``now``.
+
+    The clock runs from the first trial, or from ``since`` where trials are older than that: those
+    were taken over from before the spec changed.
+    """
     starts = [trial.started_at for trial in trials if trial.started_at is not None]
     hours = sum(_seconds(trial, now) for trial in trials) / _SECONDS_PER_HOUR
-    clock = (now - min(starts)).total_seconds() if starts else 0.0
+    first = min(starts, default=now)
+    clock = (now - (first if since is None else max(first, since))).total_seconds()
     hours = round(hours, _DIGITS)
     cost = Reading(reason="Missing: spec.cost declares no price")
     if spec.cost is not None:
@@ -37,7 +47,7 @@ def exceeded(spec: TuningSpec, status: TuningStatus, now: datetime, gpus: int = 
     ``gpus`` is how many devices one replica holds; without one, a replica counts as a device.
     """
     budget = spec.budget
-    now_spent = spent_now(spec, status.trials, now)
+    now_spent = spent_now(spec, status.trials, now, status.search_since)
     if now_spent.trials >= budget.max_trials:
         return f"{now_spent.trials} of {budget.max_trials} trials (spec.budget.maxTrials)"
     device_hours = now_spent.replica_hours * max(gpus, 1)

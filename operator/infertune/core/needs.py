@@ -9,8 +9,11 @@ from datetime import datetime, timedelta
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import StateName, TuningStatus
+from infertune.core.manifests.naming import FINALIZER
+from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.slo import block_requests
 from infertune.core.snapshot import TuningView
+from infertune.core.trial_basis import answers_this_spec
 
 BASELINE_WINDOW_SCRAPES = 30
 MIN_BASELINE_WINDOW_SECONDS = 60
@@ -57,12 +60,13 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
     if not isinstance(tuning.spec, TuningSpec):
         return Needs()
     state = tuning.status.state
-    if tuning.status.observed_generation != tuning.generation and state in {"Stable", "Halted"}:
+    if not answers_this_spec(tuning) and state not in ROLLOUT_OPEN:
         state = "Pending"
     base = _BY_STATE[state]
+    closing = FINALIZER in tuning.finalizers
     return Needs(
-        target=base.target,
-        autoscaler=base.autoscaler,
+        target=base.target or closing,
+        autoscaler=base.autoscaler or closing,
         jobs=base.jobs,
         selectors=base.selectors,
         config_maps=_config_maps(tuning.spec) if base.selectors or state == "Pending" else (),

@@ -5,23 +5,30 @@ every state (a bad spec, a new generation, deletion) is answered here, so that s
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
 
 from infertune.api.conditions import Observation, first_conditions
+from infertune.api.spec import TuningSpec
 from infertune.api.status import StateName, TuningStatus
 from infertune.api.v1alpha1 import SpecError
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import Effect, Event, Plan, SetFinalizer
-from infertune.core.rollout import ROLLOUT_OPEN, advance
+from infertune.core.progress import looked_at
+from infertune.core.rollout import ROLLOUT_OPEN, RolloutEvent, advance
 from infertune.core.snapshot import Snapshot, TuningView
 from infertune.core.states.applying import applying, intent_lost, rolling_back
 from infertune.core.states.cleanup import delete_jobs
 from infertune.core.states.deciding import deciding
 from infertune.core.states.pending import pending
 from infertune.core.states.probing import probing
+from infertune.core.states.recovery import open_rollout
 from infertune.core.states.searching import searching
 from infertune.core.states.settled import settled
+from infertune.core.states.steering import RESTING, abort_taken_back, ready_again, steered
 from infertune.core.states.verifying import verifying
 from infertune.core.story import Context, Outcome, conclude, observe
+from infertune.core.trial_basis import answers_this_spec, finished, spec_digest
 
 STATES: Mapping[StateName, Callable[[Context], Outcome]] = {
     "Pending": pending,
@@ -40,23 +47,70 @@ INVALID = "InvalidSpec"
 
 def plan(snapshot: Snapshot) -> Plan:
     """Return what this tick does: a new status, effects in order, and when to look again."""
+    snapshot = replace(snapshot, tuning=_up_to_date(snapshot.tuning, snapshot.now))
     tuning = snapshot.tuning
     rollout_open = tuning.status.state in ROLLOUT_OPEN
     unreadable = isinstance(tuning.spec, SpecError)
     if tuning.deleting and (unreadable or not rollout_open):
-        return _leave(snapshot, rollout_open=rollout_open)
+        found = _forgotten(snapshot)
+        return found or _leave(snapshot, rollout_open=rollout_open)
     if isinstance(tuning.spec, SpecError):
         return _invalid(snapshot, tuning.spec, rollout_open=rollout_open)
     context = Context(snapshot, tuning.spec)
     if rollout_open and not _has_intent(tuning):
         return conclude(context, intent_lost(context))
-    if not rollout_open and (_is_new(tuning) or _was_invalid(tuning)):
-        return _begin(context)
-    return conclude(context, STATES[tuning.status.state](context))
+    begun = None if rollout_open else _begun_anew(context)
+    return begun or _decided(context)
 
 
-def _is_new(tuning: TuningView) -> bool:
-    return tuning.status.observed_generation != tuning.generation
+def _begun_anew(context: Context) -> Plan | None:
+    """Return the start of a new run where the spec, or a human's word, asks for one."""
+    tuning = context.tuning
+    if tuning.status.state in RESTING and FINALIZER in tuning.finalizers:
+        # First the last rollout is closed: its record on the target would look like an open one.
+        return None
+    if tuning.status.observed_generation != tuning.generation or _was_invalid(tuning):
+        return _begin(context, "SpecChanged")
+    if tuning.status.state not in RESTING:
+        return None
+    if tuning.wishes.retry not in (None, tuning.status.retry_answered):
+        return _begin(context, "Retried")
+    return _begin(context, "Retried", with_trials=True) if abort_taken_back(context) else None
+
+
+def _decided(context: Context) -> Plan:
+    outcome = steered(context)
+    if outcome is None:
+        outcome = STATES[context.status.state](context)
+        observed = (*ready_again(context), *outcome.observed)
+        outcome = replace(outcome, observed=observed)
+    return conclude(context, outcome)
+
+
+def _up_to_date(tuning: TuningView, now: datetime) -> TuningView:
+    """Return the tuning with what each look notes by itself, whatever is decided then.
+
+    An edit of fields that are read at every look needs no new start. A look at an open rollout
+    keeps its clock going; a suspended one stands still.
+    """
+    status = tuning.status
+    spec = tuning.spec if isinstance(tuning.spec, TuningSpec) else None
+    if spec is not None and status.observed_generation > 0 and answers_this_spec(tuning):
+        status = status.model_copy(update={"observed_generation": tuning.generation})
+    suspended = spec is not None and spec.suspend and not tuning.deleting
+    if status.state in ROLLOUT_OPEN and status.rollout is not None and not suspended:
+        status = status.model_copy(update={"rollout": looked_at(status.rollout, now)})
+    return replace(tuning, status=status)
+
+
+def _forgotten(snapshot: Snapshot) -> Plan | None:
+    """Return the way back of a rollout that only the target of a deleted tuning remembers."""
+    tuning = snapshot.tuning
+    if not isinstance(tuning.spec, TuningSpec) or FINALIZER not in tuning.finalizers:
+        return None
+    context = Context(snapshot, tuning.spec)
+    found = open_rollout(context) if tuning.status.state == "Pending" else None
+    return conclude(context, found) if found is not None and found.event == "IntentFound" else None
 
 
 def _has_intent(tuning: TuningView) -> bool:
@@ -69,12 +123,17 @@ def _was_invalid(tuning: TuningView) -> bool:
     return any(c.type == "Ready" and c.reason == INVALID for c in tuning.status.conditions)
 
 
-def _begin(context: Context) -> Plan:
-    """Return the plan of a new generation: everything is looked at anew."""
-    status, generation = context.status, context.tuning.generation
+def _begin(context: Context, event: RolloutEvent, *, with_trials: bool | None = None) -> Plan:
+    """Return the plan of a new run: everything is looked at anew, but for trials that may stay.
+
+    Trials whose recommendation broke the promise on live traffic are not believed a second time.
+    """
+    status, generation, wishes = context.status, context.tuning.generation, context.tuning.wishes
     first = status.observed_generation == 0
     if not first:
-        advance(status.state, "SpecChanged")
+        advance(status.state, event)
+    believed = status.rollout is None or status.rollout.verdict != "Fail"
+    keep = believed and (event == "SpecChanged" if with_trials is None else with_trials)
     conditions = first_conditions(context.now, generation)
     fresh = TuningStatus(
         observed_generation=generation,
@@ -82,6 +141,14 @@ def _begin(context: Context) -> Plan:
         state_since=context.now,
         conditions=conditions,
         rollout=None,
+        target=status.target,
+        trials=finished(status.trials) if keep else (),
+        trial_basis=status.trial_basis if keep else "",
+        baseline_configuration=status.baseline_configuration if keep else None,
+        spec_digest=spec_digest(context.spec),
+        search_since=context.now,
+        abort_answered=None if wishes.abort is None else status.abort_answered,
+        retry_answered=wishes.retry,
     )
     accepted = (
         Observation("Ready", "True", "Watched", "the spec is accepted and watched"),
@@ -91,7 +158,9 @@ def _begin(context: Context) -> Plan:
     fresh = fresh.model_copy(
         update={"conditions": observe(fresh, accepted, context.now, generation)}
     )
-    words = "first sight of the tuning" if first else f"generation {generation}: starting anew"
+    words = (
+        "first sight of the tuning" if first else f"{event}, generation {generation}: starting anew"
+    )
     return Plan(status=fresh, decision=words, requeue_seconds=0.0)
 
 

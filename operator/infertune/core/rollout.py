@@ -26,7 +26,11 @@ RolloutEvent = Literal[
     "VerifyFailed",
     "RollbackComplete",
     "FieldTaken",
+    "BoundsTaken",
+    "IntentFound",
     "IntentLost",
+    "AbortRequested",
+    "Retried",
     "SpecChanged",
     "DeletionRequested",
 ]
@@ -35,18 +39,22 @@ EVENTS: tuple[RolloutEvent, ...] = get_args(RolloutEvent)
 TRANSITIONS: Mapping[StateName, Mapping[RolloutEvent, StateName]] = {
     "Pending": {
         "TargetResolved": "Probing",
+        "IntentFound": "RollingBack",
         "TargetMissing": "Pending",
+        "AbortRequested": "Halted",
         "SpecChanged": "Pending",
     },
     "Probing": {
         "ProbesDone": "Searching",
         "ProbesRefused": "Halted",
         "TargetMissing": "Pending",
+        "AbortRequested": "Halted",
         "SpecChanged": "Pending",
     },
     "Searching": {
         "SearchDone": "Deciding",
         "TargetMissing": "Pending",
+        "AbortRequested": "Halted",
         "SpecChanged": "Pending",
     },
     "Deciding": {
@@ -55,13 +63,17 @@ TRANSITIONS: Mapping[StateName, Mapping[RolloutEvent, StateName]] = {
         "Recommended": "Stable",
         "ApplyDecided": "Applying",
         "TargetMissing": "Pending",
+        "AbortRequested": "Halted",
         "SpecChanged": "Pending",
     },
     "Applying": {
         "RolloutComplete": "Verifying",
         "ApplyFailed": "RollingBack",
         "FieldTaken": "Halted",
+        "BoundsTaken": "RollingBack",
+        "IntentFound": "RollingBack",
         "IntentLost": "Halted",
+        "AbortRequested": "RollingBack",
         "SpecChanged": "RollingBack",
         "DeletionRequested": "RollingBack",
         "TargetMissing": "Halted",
@@ -71,7 +83,10 @@ TRANSITIONS: Mapping[StateName, Mapping[RolloutEvent, StateName]] = {
         "VerifyKept": "Stable",
         "VerifyFailed": "RollingBack",
         "FieldTaken": "Halted",
+        "BoundsTaken": "RollingBack",
+        "IntentFound": "RollingBack",
         "IntentLost": "Halted",
+        "AbortRequested": "RollingBack",
         "SpecChanged": "RollingBack",
         "DeletionRequested": "RollingBack",
         "TargetMissing": "Halted",
@@ -79,11 +94,12 @@ TRANSITIONS: Mapping[StateName, Mapping[RolloutEvent, StateName]] = {
     "RollingBack": {
         "RollbackComplete": "Halted",
         "FieldTaken": "Halted",
+        "IntentFound": "RollingBack",
         "IntentLost": "Halted",
         "TargetMissing": "Halted",
     },
-    "Stable": {"SpecChanged": "Pending", "TargetMissing": "Stable"},
-    "Halted": {"SpecChanged": "Pending", "TargetMissing": "Halted"},
+    "Stable": {"SpecChanged": "Pending", "Retried": "Pending", "TargetMissing": "Stable"},
+    "Halted": {"SpecChanged": "Pending", "Retried": "Pending", "TargetMissing": "Halted"},
 }
 
 ROLLOUT_OPEN: frozenset[StateName] = frozenset({"Applying", "Verifying", "RollingBack"})

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from infertune.api.annotations import Wishes
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TuningStatus
 from infertune.api.v1alpha1 import SpecError
@@ -45,6 +46,7 @@ class TuningView:
     status: TuningStatus
     deleting: bool
     finalizers: tuple[str, ...]
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,19 @@ from dataclasses import dataclass
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, RolloutIntent
 from infertune.core.knobs import KnobProblem, find_container, values_of
+from infertune.core.last_good import last_good, noted, read_last_good
 from infertune.core.live_rollout import rollout_complete
-from infertune.core.manifests.apply_documents import apply_bounds, apply_template
+from infertune.core.manifests.apply_documents import (
+    BoundsChange,
+    apply_bounds,
+    apply_template,
+    record_after,
+    settle_template,
+)
 from infertune.core.plan import ApplyFields
 from infertune.core.resolve import bounds_of
 from infertune.core.snapshot import Key, RawObject
+from infertune.core.tuned_target import template_holds, wider
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +76,32 @@ def next_write(
         return Write(effect, "write the pod template")
     if patient and not rollout_complete(live.target):
         return RollingOut()
-    if scale is not None and scale.found != scale.goal:
+    if scale is not None and not _scaled(intent, scale, back=back):
         return _bounds_write(key, intent, scale, scale.goal, back=back)
+    if _record_is_left(intent, live.target, back=back):
+        effect = apply_template(key, spec, intent, live.target, back=back)
+        return Write(effect, "remove the record of the rollout")
     return AllWritten()
+
+
+def settling_writes(
+    key: Key, spec: TuningSpec, intent: RolloutIntent, live: LiveObjects
+) -> tuple[ApplyFields, ...]:
+    """Return the writes that mark a rollout as over on each object that still holds its values."""
+    found: list[ApplyFields] = []
+    if _is_open(intent, live.target) and template_holds(intent, live.target, back=False):
+        found.append(settle_template(key, spec, intent, live.target))
+    scaler, goal = _our_autoscaler(intent, live), intent.bounds_after
+    if scaler is not None and goal is not None and _is_open(intent, scaler):
+        change = BoundsChange(goal, goal, last_good(intent, "Settled"), adopt=False)
+        if bounds_of(scaler) == goal:
+            found.append(apply_bounds(key, intent, scaler, change))
+    return tuple(found)
+
+
+def _is_open(intent: RolloutIntent, raw: RawObject) -> bool:
+    record = read_last_good(raw)
+    return record is not None and record.state == "Open" and record.intent.id == intent.id
 
 
 def template_written(intent: RolloutIntent, target: RawObject, *, back: bool) -> bool:
@@ -91,17 +122,30 @@ def foreign_bounds(intent: RolloutIntent, live: LiveObjects) -> Bounds | None:
     before, after = intent.bounds_before, intent.bounds_after
     if found is None or before is None or after is None:
         return None
-    return None if found in (before, after, _wider(before, after)) else found
+    return None if found in (before, after, wider(before, after)) else found
+
+
+def _record_is_left(intent: RolloutIntent, raw: RawObject, *, back: bool) -> bool:
+    """Whether the old values stand, put back by hand perhaps, beside a record that they do not."""
+    record = read_last_good(raw)
+    ours = record is not None and record.intent.id == intent.id
+    return back and ours and noted(raw) != record_after(intent, back=True)
 
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
     """Bounds of the autoscaler: as found, where this direction starts, widest, where it ends."""
 
+    raw: RawObject
     found: Bounds
     start: Bounds
     wide: Bounds
     goal: Bounds
+
+
+def _scaled(intent: RolloutIntent, scale: _Scale, *, back: bool) -> bool:
+    """Whether the bounds are where this direction ends, without a record of what is undone."""
+    return scale.found == scale.goal and not _record_is_left(intent, scale.raw, back=back)
 
 
 def _scale_of(intent: RolloutIntent, live: LiveObjects, *, back: bool) -> _Scale | None:
@@ -110,15 +154,16 @@ def _scale_of(intent: RolloutIntent, live: LiveObjects, *, back: bool) -> _Scale
     On the way back, bounds that somebody else has set stay as they are: they must not keep the
     template from going back.
     """
-    found = bounds_of(_our_autoscaler(intent, live))
+    raw = _our_autoscaler(intent, live)
+    found = bounds_of(raw)
     start, goal = intent.bounds_before, intent.bounds_after
-    if found is None or start is None or goal is None:
+    if raw is None or found is None or start is None or goal is None:
         return None
     if back and foreign_bounds(intent, live) is not None:
         return None
     if back:
         start, goal = goal, start
-    return _Scale(found, start, _wider(start, goal), goal)
+    return _Scale(raw, found, start, wider(start, goal), goal)
 
 
 def _our_autoscaler(intent: RolloutIntent, live: LiveObjects) -> RawObject | None:
@@ -132,17 +177,17 @@ def _our_autoscaler(intent: RolloutIntent, live: LiveObjects) -> RawObject | Non
 def _bounds_write(
     key: Key, intent: RolloutIntent, scale: _Scale, new: Bounds, *, back: bool
 ) -> Write:
-    """Return the write from the bounds that stand there, if they are of this rollout."""
+    """Return the write from the bounds that stand there, if they are of this rollout.
+
+    The record stays beside them until the last write of the way back.
+    """
     old = scale.found if scale.found in (scale.start, scale.goal) else scale.wide
+    widening = new == scale.wide and scale.found != scale.wide
+    record = record_after(intent, back=back and not widening)
+    change = BoundsChange(old, new, record, adopt=not back)
     verb = "widen" if new == scale.wide else "set"
-    effect = apply_bounds(key, intent, old, new, back=back)
-    return Write(effect, f"{verb} the replica bounds to {_text(new)}")
-
-
-def _wider(one: Bounds, other: Bounds) -> Bounds:
-    return Bounds(
-        min_replicas=max(one.min_replicas, other.min_replicas),
-        max_replicas=max(one.max_replicas, other.max_replicas),
+    return Write(
+        apply_bounds(key, intent, scale.raw, change), f"{verb} the replica bounds to {_text(new)}"
     )
 
 

@@ -9,6 +9,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 
+from infertune.api.annotations import wishes_of
 from infertune.api.spec import TuningSpec
 from infertune.api.v1alpha1 import parse_spec, parse_status
 from infertune.core.snapshot import Key, RawObject, TuningView
@@ -45,6 +46,7 @@ def view_of(raw: RawObject) -> TuningView:
         status=parse_status(raw.get("status") or {}),
         deleting="deletionTimestamp" in metadata,
         finalizers=tuple(metadata.get("finalizers") or ()),
+        wishes=wishes_of(metadata.get("annotations")),
     )
 
 
@@ -160,4 +162,4 @@ def _known(old: TuningView | None, metadata: RawObject) -> bool:
 
 
 def _wish(view: TuningView) -> tuple[object, ...]:
-    return view.uid, view.generation, view.deleting, view.finalizers
+    return view.uid, view.generation, view.deleting, view.finalizers, view.wishes

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infertune.api.status import Bounds, TemplateValues
-from infertune.core.manifests.apply_documents import last_good
+from infertune.api.status import Bounds, Configuration, TemplateValues
+from infertune.core.last_good import LastGood, last_good, read_last_good
 from infertune.core.manifests.load_arguments import load_arguments, seed_of
 from infertune.core.manifests.naming import object_metadata, probe_job_name, trial_name
 from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job, load_job
@@ -285,14 +285,51 @@ def test_without_an_autoscaler_there_is_one_patch() -> None:
     assert list(patches(spec_of(), "server", values, None, bounds)) == ["patch.json"]
 
 
-def test_the_last_good_annotation_holds_all_that_a_human_needs() -> None:
-    assert json.loads(last_good(intent_between("1", "4"))) == {
-        "container": "server",
-        "template": {"batchValue": "1"},
-        "autoscaler": "resnet",
-        "bounds": {"minReplicas": 2, "maxReplicas": 2},
+def test_the_last_good_annotation_holds_all_that_a_human_or_another_operator_needs() -> None:
+    intent = intent_between("1", "4").model_copy(
+        update={
+            "tuning_name": "resnet",
+            "tuning_uid": "u-1",
+            "baseline": Configuration(batch_size=1, image=IMAGE),
+        }
+    )
+    assert json.loads(last_good(intent)) == {
+        "version": 1,
+        "state": "Open",
+        "tuning": {"name": "resnet", "uid": "u-1"},
+        "baseline": {"batchSize": 1, "image": IMAGE},
+        "intent": {
+            "id": "0123456789ab",
+            "targetUid": "target-uid",
+            "container": "server",
+            "place": {"env": "MAX_BATCH"},
+            "before": {"batchValue": "1"},
+            "after": {"batchValue": "4"},
+            "autoscaler": "resnet",
+            "autoscalerUid": "scaler-uid",
+            "boundsBefore": {"minReplicas": 2, "maxReplicas": 2},
+            "boundsAfter": {"minReplicas": 1, "maxReplicas": 3},
+            "ownersBefore": {},
+            "afterTuning": False,
+        },
     }
-    assert json.loads(last_good(intent_between(None, "4", bounds=None))) == {
-        "container": "server",
-        "template": {},
-    }
+    raw = {"metadata": {"annotations": {"infertune.io/last-good": last_good(intent, "Settled")}}}
+    assert read_last_good(raw) == LastGood("Settled", intent)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"version":2}',
+        '{"version":1,"state":"Half","intent":{}}',
+        '{"version":1,"state":"Open","tuning":7}',
+        '{"version":1,"state":"Open","intent":{"id":[]}}',
+    ],
+)
+def test_an_annotation_that_cannot_be_read_is_nobodys_record(text: str) -> None:
+    assert read_last_good({"metadata": {"annotations": {"infertune.io/last-good": text}}}) is None
+    assert read_last_good({"metadata": {}}) is None

@@ -6,15 +6,16 @@ own, those of earlier rollouts too, because a field left out of an apply is a fi
 one that nobody else owns is then deleted.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, RolloutIntent, TemplateValues
 from infertune.core.knobs import KnobProblem, Place, find_container
+from infertune.core.last_good import PATH, RecordState, last_good, noted
 from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
 from infertune.core.ownership import fields_below, is_ours
 from infertune.core.plan import ApplyFields, FieldExpectation
-from infertune.core.render import canonical_json
 from infertune.core.snapshot import Key, RawObject
 
 AUTOSCALER_API = "autoscaling/v2"
@@ -24,40 +25,54 @@ AUTOSCALER_KIND = "HorizontalPodAutoscaler"
 def apply_template(
     key: Key, spec: TuningSpec, intent: RolloutIntent, live: RawObject, *, back: bool
 ) -> ApplyFields:
-    """Return the write of the pod template: forward, or back to the values before.
+    """Return the write of the pod template and of the record beside it, in one apply.
 
     ``live`` tells which other fields of the container are ours from earlier rollouts; they are
     named with the value they have.
     """
+    record = record_after(intent, back=back)
     new = intent.before if back else intent.after
-    reference = spec.target_ref
-    metadata: dict[str, Any] = {
-        "name": reference.name,
-        "namespace": key.namespace,
-        "uid": intent.target_uid,
-    }
-    if not back:
-        metadata["annotations"] = {ANNOTATION_LAST_GOOD: last_good(intent)}
-    container = container_fields(intent.container, new, intent.place)
-    document = {
-        "apiVersion": reference.api_version,
-        "kind": reference.kind,
-        "metadata": metadata,
-        "spec": {"template": {"spec": {"containers": [_with_kept(container, intent, live)]}}},
-    }
-    expectations = template_expectations(intent, back=back)
+    document = _template_document(key, spec, intent, live, (new, record))
+    expectations = (
+        *template_expectations(intent, back=back),
+        FieldExpectation(PATH, noted(live), record),
+    )
     return ApplyFields(document=document, expectations=expectations, adopt=not back)
 
 
-def apply_bounds(
-    key: Key, intent: RolloutIntent, old: Bounds, new: Bounds, *, back: bool
+def settle_template(
+    key: Key, spec: TuningSpec, intent: RolloutIntent, live: RawObject
 ) -> ApplyFields:
-    """Return the write of the autoscaler's bounds from ``old`` to ``new``."""
-    metadata = {
+    """Return the write that changes nothing but the record: the rollout is over and stays."""
+    record = last_good(intent, "Settled")
+    fields = template_expectations(intent, back=False)
+    expectations = (*standing_still(fields), FieldExpectation(PATH, noted(live), record))
+    document = _template_document(key, spec, intent, live, (intent.after, record))
+    return ApplyFields(document=document, expectations=expectations, adopt=False)
+
+
+@dataclass(frozen=True, slots=True)
+class BoundsChange:
+    """From which bounds to which, and the record beside them; ``adopt`` as in ``ApplyFields``."""
+
+    old: Bounds
+    new: Bounds
+    record: str | None
+    adopt: bool
+
+
+def apply_bounds(
+    key: Key, intent: RolloutIntent, live: RawObject, change: BoundsChange
+) -> ApplyFields:
+    """Return the write of the autoscaler's bounds, and of the record beside them."""
+    old, new = change.old, change.new
+    metadata: dict[str, Any] = {
         "name": intent.autoscaler,
         "namespace": key.namespace,
         "uid": intent.autoscaler_uid,
     }
+    if change.record is not None:
+        metadata["annotations"] = {ANNOTATION_LAST_GOOD: change.record}
     document = {
         "apiVersion": AUTOSCALER_API,
         "kind": AUTOSCALER_KIND,
@@ -67,8 +82,18 @@ def apply_bounds(
     expectations = (
         FieldExpectation(("spec", "minReplicas"), old.min_replicas, new.min_replicas),
         FieldExpectation(("spec", "maxReplicas"), old.max_replicas, new.max_replicas),
+        FieldExpectation(PATH, noted(live), change.record),
     )
-    return ApplyFields(document=document, expectations=expectations, adopt=not back)
+    return ApplyFields(document=document, expectations=expectations, adopt=change.adopt)
+
+
+def record_after(intent: RolloutIntent, *, back: bool) -> str | None:
+    """Return the record that stands beside an object once it is written; None: it is removed.
+
+    On the way back to an earlier tuning's values it stays, so that nobody takes them for untouched.
+    """
+    state: RecordState = "Settled" if back else "Open"
+    return None if back and not intent.after_tuning else last_good(intent, state)
 
 
 def container_fields(name: str, values: TemplateValues, place: Place | None) -> dict[str, Any]:
@@ -85,15 +110,9 @@ def container_fields(name: str, values: TemplateValues, place: Place | None) -> 
     return fields
 
 
-def last_good(intent: RolloutIntent) -> str:
-    """Return the annotation that lets a human go back without us."""
-    content = {
-        "container": intent.container,
-        "template": intent.before.model_dump(by_alias=True, exclude_none=True, mode="json"),
-        "autoscaler": intent.autoscaler,
-        "bounds": intent.bounds_before.model_dump(by_alias=True) if intent.bounds_before else None,
-    }
-    return canonical_json({k: v for k, v in content.items() if v is not None})
+def standing_still(fields: tuple[FieldExpectation, ...]) -> tuple[FieldExpectation, ...]:
+    """Return the expectations that these fields hold their new values already."""
+    return tuple(FieldExpectation(field.path, field.new, field.new) for field in fields)
 
 
 def template_expectations(intent: RolloutIntent, *, back: bool) -> tuple[FieldExpectation, ...]:
@@ -110,6 +129,32 @@ def template_expectations(intent: RolloutIntent, *, back: bool) -> tuple[FieldEx
         path = (*base, "env", f"name={place.env}", "value")
         found.append(FieldExpectation(path, old.batch_value, new.batch_value))
     return tuple(found)
+
+
+def _template_document(
+    key: Key,
+    spec: TuningSpec,
+    intent: RolloutIntent,
+    live: RawObject,
+    content: tuple[TemplateValues, str | None],
+) -> dict[str, Any]:
+    """Return the document of the values and the record; a record of None is left out."""
+    values, record = content
+    reference = spec.target_ref
+    metadata: dict[str, Any] = {
+        "name": reference.name,
+        "namespace": key.namespace,
+        "uid": intent.target_uid,
+    }
+    if record is not None:
+        metadata["annotations"] = {ANNOTATION_LAST_GOOD: record}
+    container = container_fields(intent.container, values, intent.place)
+    return {
+        "apiVersion": reference.api_version,
+        "kind": reference.kind,
+        "metadata": metadata,
+        "spec": {"template": {"spec": {"containers": [_with_kept(container, intent, live)]}}},
+    }
 
 
 def _with_kept(fields: dict[str, Any], intent: RolloutIntent, live: RawObject) -> dict[str, Any]:

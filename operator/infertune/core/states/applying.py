@@ -6,14 +6,18 @@ as the same write or found done.
 """
 
 from infertune.api.conditions import Observation
-from infertune.api.status import RolloutStatus
+from infertune.api.status import RolloutIntent, RolloutStatus
 from infertune.core.intents import restore_command
 from infertune.core.live_rollout import rollout_complete, rollout_stuck
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import Event, SetFinalizer
+from infertune.core.progress import watched_seconds
 from infertune.core.render import number
 from infertune.core.rollout import RolloutEvent
+from infertune.core.snapshot import RawObject
+from infertune.core.states.recovery import open_rollout
 from infertune.core.story import Context, Outcome
+from infertune.core.tuned_target import template_holds
 from infertune.core.writes import AllWritten, LiveObjects, Write, foreign_bounds, next_write
 
 ROLLOUT_WAIT_SECONDS = 2.0
@@ -47,13 +51,15 @@ def rolling_back(context: Context) -> Outcome:
     rollout, live = _open(context)
     if live is None:
         return target_gone(context)
+    if FINALIZER not in context.tuning.finalizers and not context.tuning.deleting:
+        return Outcome(effects=(SetFinalizer(present=True),), requeue_seconds=0.0)
     intent = rollout.intent
     assert intent is not None
     if conflict(context) and not _only_bounds(context):
         return halt("FieldTaken", "a declared field was taken while rolling back", rollout)
     if conflict(context):
         intent = intent.model_copy(update={"autoscaler_uid": None})
-    seconds = context.seconds_since(rollout.rollback_started_at)
+    seconds = watched_seconds(rollout, rollout.rollback_started_at, context.now)
     patient = seconds <= context.spec.rollout.apply_timeout_seconds
     step = next_write(context.key, context.spec, intent, live, back=True, patient=patient)
     if isinstance(step, Write):
@@ -71,9 +77,10 @@ def _rolled_back(
     words = f"rolled back in {number(seconds)} s: {why}"
     if not rollout_complete(live.target):
         words = f"the old values stand, replicas are still missing after {number(seconds)} s: {why}"
+    reason = "Aborted" if rollout.rollback_event == "AbortRequested" else "RolledBack"
     observed = [
         Observation("Applied", "False", "RolledBack", words),
-        Observation("Stalled", "True", "RolledBack", words),
+        Observation("Stalled", "True", reason, words),
     ]
     foreign = foreign_bounds(rollout.intent, live)
     if foreign is not None:
@@ -96,7 +103,13 @@ def begin_rollback(
 ) -> Outcome:
     """Return the outcome that records the way back; the writes follow in later ticks."""
     rollout = rollout.model_copy(
-        update={"rollback_started_at": context.now, "evidence": why[:1024]}
+        update={
+            "rollback_started_at": context.now,
+            "rollback_event": event,
+            "evidence": why[:1024],
+            "seen_at": context.now,
+            "idle_seconds": 0.0,
+        }
     )
     return Outcome(
         changes=(("rollout", rollout),),
@@ -110,6 +123,9 @@ def begin_rollback(
 
 def asked_to_turn_back(context: Context, rollout: RolloutStatus) -> Outcome | None:
     """Return the end of an open rollout that a human, a new spec or a deletion asks for."""
+    if conflict(context) and _only_bounds(context) and _unjudged_template_stands(context):
+        why = "the replica bounds were taken by somebody else before the change was verified"
+        return begin_rollback(context, rollout, "BoundsTaken", why)
     if conflict(context):
         return halt("FieldTaken", "a declared field was taken; see FieldConflict", rollout)
     if context.tuning.deleting:
@@ -126,7 +142,13 @@ def target_gone(context: Context) -> Outcome:
 
 
 def intent_lost(context: Context) -> Outcome:
-    """Return the end of a rollout whose recorded intent somebody has removed from the status."""
+    """Return the way back of a rollout whose intent somebody has removed from the status.
+
+    The annotation on the target holds it too; without that one there is nothing to go back by.
+    """
+    found = open_rollout(context)
+    if found is not None and found.event == "IntentFound":
+        return found
     why = (
         "the rollout's intent is missing from the status; the annotation infertune.io/last-good "
         "on the target holds the values before it"
@@ -145,13 +167,31 @@ def _only_bounds(context: Context) -> bool:
     return taken.message.startswith(("spec.minReplicas", "spec.maxReplicas"))
 
 
+def _unjudged_template_stands(context: Context) -> bool:
+    """Return whether the rollout has changed the template already."""
+    rollout, target = context.status.rollout, context.snapshot.target
+    if rollout is None or rollout.intent is None or target is None:
+        return False
+    intent = rollout.intent
+    return intent.before != intent.after and template_holds(intent, target.raw, back=False)
+
+
 def _open(context: Context) -> tuple[RolloutStatus, LiveObjects | None]:
     rollout, target = context.status.rollout, context.snapshot.target
     assert rollout is not None
     assert rollout.intent is not None
-    if target is None or target.raw["metadata"]["uid"] != rollout.intent.target_uid:
+    if target is None or is_gone(target.raw, rollout.intent):
         return rollout, None
     return rollout, LiveObjects(target.raw, context.snapshot.autoscaler)
+
+
+def is_gone(raw: RawObject, intent: RolloutIntent) -> bool:
+    """Return whether the target of the intent was replaced, or is on its way out.
+
+    One that is being deleted, alone or with its namespace, needs no way back.
+    """
+    metadata = raw["metadata"]
+    return metadata["uid"] != intent.target_uid or "deletionTimestamp" in metadata
 
 
 def _turn_back(context: Context, live: LiveObjects) -> Outcome | None:
@@ -161,7 +201,7 @@ def _turn_back(context: Context, live: LiveObjects) -> Outcome | None:
     if reversal is not None:
         return reversal
     stuck = rollout_stuck(live.target)
-    waited = context.seconds_since(rollout.started_at)
+    waited = watched_seconds(rollout, rollout.started_at, context.now)
     limit = context.spec.rollout.apply_timeout_seconds
     if stuck is not None and waited > 2 * ROLLOUT_WAIT_SECONDS:
         return begin_rollback(context, rollout, "ApplyFailed", f"the rollout is stuck: {stuck}")

@@ -8,13 +8,18 @@ it; Apply waits, since it could not verify what it changes.
 from dataclasses import replace
 
 from infertune.api.conditions import Observation
-from infertune.api.status import LiveFigures, TargetFacts
+from infertune.api.status import LiveFigures, TargetFacts, TrialRecord
+from infertune.core.budget import spent_now
 from infertune.core.evidence import Measured, NoData
+from infertune.core.manifests.naming import FINALIZER
+from infertune.core.plan import SetFinalizer
 from infertune.core.render import configuration_text, reading, shown
 from infertune.core.resolve import Problem, Resolved, missing_config_map, resolve
 from infertune.core.snapshot import LiveEvidence
 from infertune.core.states.cleanup import delete_jobs
+from infertune.core.states.recovery import baseline_configuration, baseline_figures, open_rollout
 from infertune.core.story import Context, Outcome
+from infertune.core.trial_basis import kept_trials, trial_basis
 
 LOOK_AGAIN_SECONDS = 15.0
 
@@ -25,20 +30,26 @@ def pending(context: Context) -> Outcome:
     Jobs of an earlier generation, or of a target that vanished, hold devices for nothing.
     """
     leftovers = delete_jobs(context.key, context.snapshot.jobs)
-    return replace(_look(context), effects=leftovers)
+    outcome = _look(context)
+    return replace(outcome, effects=(*leftovers, *outcome.effects))
 
 
 def _look(context: Context) -> Outcome:
     resolved = resolve(context.snapshot, context.spec)
-    problem = resolved if isinstance(resolved, Problem) else None
-    problem = problem or missing_config_map(context.snapshot, context.spec)
-    if problem is not None or isinstance(resolved, Problem):
-        assert problem is not None
-        return not_there(problem)
-    if not resolved.nodes:
-        return not_there(
-            Problem("TargetAvailable", "NoLivePods", "the target has no pod on a node yet")
-        )
+    if isinstance(resolved, Problem):
+        return not_there(resolved)
+    found = open_rollout(context)
+    if found is not None:
+        return found
+    if FINALIZER in context.tuning.finalizers:
+        return Outcome(effects=(SetFinalizer(present=False),), requeue_seconds=0.0)
+    problem = missing_config_map(context.snapshot, context.spec)
+    if problem is None and not resolved.nodes:
+        problem = Problem("TargetAvailable", "NoLivePods", "the target has no pod on a node yet")
+    return _measured(context, resolved) if problem is None else not_there(problem)
+
+
+def _measured(context: Context, resolved: Resolved) -> Outcome:
     there = Observation("TargetAvailable", "True", "Found", _target_sentence(resolved))
     live = context.snapshot.live
     if not isinstance(live, LiveEvidence):
@@ -46,7 +57,7 @@ def _look(context: Context) -> Outcome:
     missing = missing_from(live)
     if missing is not None:
         return _without_metrics(context, resolved, there, missing)
-    return _baseline_taken(resolved, there, live)
+    return _baseline_taken(context, resolved, there, live)
 
 
 def missing_from(live: LiveEvidence) -> NoData | None:
@@ -97,7 +108,7 @@ def _without_metrics(
     idle = reason in {"TooFew", "Missing"} and missing is not None
     if context.spec.mode == "Recommend" and idle:
         return Outcome(
-            changes=_facts(resolved),
+            changes=_facts(context, resolved),
             event="TargetResolved",
             observed=(there, blind),
             decision="no live traffic to take a baseline from; trials alone will answer",
@@ -106,30 +117,56 @@ def _without_metrics(
     return Outcome(observed=(there, blind), requeue_seconds=LOOK_AGAIN_SECONDS)
 
 
-def _baseline_taken(resolved: Resolved, there: Observation, live: LiveEvidence) -> Outcome:
+def _baseline_taken(
+    context: Context, resolved: Resolved, there: Observation, live: LiveEvidence
+) -> Outcome:
     figures = figures_of(live)
+    baseline = baseline_figures(context, figures)
     sentence = (
         f"P95 {shown(figures.p95)}, {shown(figures.request_rate)}, "
         f"{shown(figures.over_slo_percent, '%')} over the promise, from {live.pods} pods"
     )
+    changes: tuple[tuple[str, object], ...] = (*_facts(context, resolved), ("baseline", baseline))
+    if baseline != figures:
+        changes = (*changes, ("live", figures))
+        sentence += "; the target runs tuned values, so this is no baseline"
     return Outcome(
-        changes=(*_facts(resolved), ("baseline", figures)),
+        changes=changes,
         event="TargetResolved",
         observed=(there, Observation("MetricsAvailable", "True", "Measured", sentence)),
-        decision=f"baseline taken: {sentence}",
-        evidence=(("baseline", figures.model_dump(mode="json", exclude_none=True)),),
+        decision=f"live traffic: {sentence}",
+        evidence=(("baseline", baseline.model_dump(mode="json", exclude_none=True)),),
         requeue_seconds=0.0,
     )
 
 
-def _facts(resolved: Resolved) -> tuple[tuple[str, object], ...]:
+def _facts(context: Context, resolved: Resolved) -> tuple[tuple[str, object], ...]:
     facts = TargetFacts(
         uid=resolved.uid,
         container=str(resolved.container.get("name")),
         autoscaler=resolved.autoscaler,
         nodes=resolved.nodes,
     )
-    return (("target", facts), ("baseline_configuration", resolved.configuration))
+    baseline = baseline_configuration(context, resolved)
+    basis = trial_basis(context.spec, resolved, context.snapshot.config_maps)
+    trials = _trials_of(context, resolved, basis)
+    found: tuple[tuple[str, object], ...] = (
+        ("target", facts),
+        ("baseline_configuration", baseline),
+        ("trial_basis", basis),
+        ("trials", trials),
+    )
+    spent = spent_now(context.spec, trials, context.now, context.status.search_since)
+    return (*found, ("spent", spent)) if trials else found
+
+
+def _trials_of(context: Context, resolved: Resolved, basis: str) -> tuple[TrialRecord, ...]:
+    """Return the trials of before that hold for what is asked now, of the server as it is now."""
+    status = context.status
+    if not status.trials or status.trial_basis != basis:
+        return ()
+    known = (resolved.configuration, status.baseline_configuration)
+    return kept_trials(status.trials, context.spec, tuple(c for c in known if c is not None))
 
 
 def _target_sentence(resolved: Resolved) -> str:

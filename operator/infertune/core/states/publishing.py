@@ -18,6 +18,7 @@ from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import configuration_text, number
 from infertune.core.resolve import Resolved
 from infertune.core.slo import required_verification_seconds
+from infertune.core.states.recovery import runs_tuned_values
 from infertune.core.states.searching import candidate_of
 from infertune.core.story import Context, Outcome
 
@@ -77,7 +78,12 @@ def _open_rollout(
     context: Context, chosen: Configuration, intent: RolloutIntent, effects: tuple[Effect, ...]
 ) -> Outcome:
     command = restore_command(context.key, context.spec, intent)
-    rollout = RolloutStatus(intent=intent, started_at=context.now, restore_command=command)
+    rollout = RolloutStatus(
+        intent=_signed(context, intent),
+        started_at=context.now,
+        seen_at=context.now,
+        restore_command=command,
+    )
     words = f"applying {configuration_text(chosen)}"
     return Outcome(
         changes=(("rollout", rollout),),
@@ -91,6 +97,18 @@ def _open_rollout(
         decision=words,
         evidence=(("intent", intent.model_dump(mode="json", exclude_none=True)),),
         requeue_seconds=0.0,
+    )
+
+
+def _signed(context: Context, intent: RolloutIntent) -> RolloutIntent:
+    """Return the intent with whose it is, and what stood on the target before any tuning."""
+    return intent.model_copy(
+        update={
+            "tuning_name": context.key.name,
+            "tuning_uid": context.tuning.uid,
+            "baseline": context.status.baseline_configuration,
+            "after_tuning": runs_tuned_values(context),
+        }
     )
 
 

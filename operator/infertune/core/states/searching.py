@@ -23,6 +23,7 @@ from infertune.core.space import Candidate, SearchSpace
 from infertune.core.states.cleanup import delete_jobs
 from infertune.core.states.pending import not_there
 from infertune.core.story import Context, Outcome
+from infertune.core.trial_basis import INTERRUPTED
 from infertune.core.trial_result import Ending, ended, with_result
 from infertune.core.trials import Finished, StartLoad, StartServer, TrialStep, jobs_of, next_step
 
@@ -125,7 +126,8 @@ def _choose_next(context: Context, resolved: Resolved) -> Outcome:
     if over is not None:
         return _done(context, f"the budget is spent: {over}")
     space = space_of(context, resolved)
-    outcomes = tuple(outcome_of(trial) for trial in context.status.trials)
+    said = (trial for trial in context.status.trials if trial.reason != INTERRUPTED)
+    outcomes = tuple(outcome_of(trial) for trial in said)
     proposal = propose(space, outcomes, rules_of(context))
     if isinstance(proposal, Exhausted):
         return _done(context, proposal.why)
@@ -189,7 +191,7 @@ def rules_of(context: Context) -> SearchRules:
         limits=spec.knobs.replicas,
         max_rates=spec.trial.max_rates,
         max_trials=spec.budget.max_trials,
-        baseline_fails=baseline_fails(status.baseline, spec.slo),
+        baseline_fails=baseline_fails(status.live or status.baseline, spec.slo),
         slo_ms=float(spec.slo.latency_milliseconds),
     )
 
@@ -208,4 +210,4 @@ def baseline_fails(baseline: LiveFigures | None, slo: Slo) -> bool | None:
 
 
 def _spent(context: Context, trials: tuple[TrialRecord, ...]) -> Spent:
-    return spent_now(context.spec, trials, context.now)
+    return spent_now(context.spec, trials, context.now, context.status.search_since)

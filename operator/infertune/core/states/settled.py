@@ -1,19 +1,21 @@
 """Stable and Halted: the resting states, which look at live traffic now and then.
 
-Role: let the finalizer go, refresh the live figures. Must not know: why the tuning rests.
-Trade-off: traffic is looked at every minute, but told every five, or at once when it says something
-else than before: noise in the third digit would cost a write per tuning and minute, and an idle
-operator would spend most of its time on it.
+Role: close the rollout on the target, let the finalizer go, refresh the live figures. Must not
+know: why the tuning rests. Trade-off: traffic is looked at every minute, but told every five, or at
+once when it says something else than before: noise in the third digit would cost a write per tuning
+and minute, and an idle operator would spend most of its time on it.
 """
 
 from datetime import timedelta
 
 from infertune.api.status import LiveFigures, Reading
 from infertune.core.manifests.naming import FINALIZER
-from infertune.core.plan import SetFinalizer
+from infertune.core.plan import Effect, SetFinalizer
 from infertune.core.snapshot import LiveEvidence
+from infertune.core.states.applying import conflict, is_gone
 from infertune.core.states.pending import figures_of
 from infertune.core.story import Context, Outcome
+from infertune.core.writes import LiveObjects, settling_writes
 
 WATCH_SECONDS = 60.0
 TOLD_EVERY = timedelta(seconds=300)
@@ -22,8 +24,9 @@ NOTABLE_SHARE = 0.1
 
 def settled(context: Context) -> Outcome:
     """Return the finalizer's removal, or what live traffic looks like now."""
-    if FINALIZER in context.tuning.finalizers:
-        return Outcome(effects=(SetFinalizer(present=False),), requeue_seconds=0.0)
+    if FINALIZER in context.tuning.finalizers and not context.spec.suspend:
+        effects = (*_closing(context), SetFinalizer(present=False))
+        return Outcome(effects=effects, requeue_seconds=0.0)
     live = context.snapshot.live
     if not isinstance(live, LiveEvidence):
         return Outcome(requeue_seconds=WATCH_SECONDS)
@@ -32,6 +35,22 @@ def settled(context: Context) -> Outcome:
     if told is not None and not worth_telling(told, fresh, allowed_percent):
         return Outcome(requeue_seconds=WATCH_SECONDS)
     return Outcome(changes=(("live", fresh),), requeue_seconds=WATCH_SECONDS)
+
+
+def _closing(context: Context) -> tuple[Effect, ...]:
+    """Return the writes that note on the target and autoscaler that the rollout stays.
+
+    Values that are not the rollout's any more are somebody else's: nothing is written beside them.
+    """
+    rollout, target = context.status.rollout, context.snapshot.target
+    if context.status.state != "Stable" or rollout is None or rollout.intent is None:
+        return ()
+    intent = rollout.intent
+    if target is None or is_gone(target.raw, intent) or conflict(context):
+        return ()
+    return settling_writes(
+        context.key, context.spec, intent, LiveObjects(target.raw, context.snapshot.autoscaler)
+    )
 
 
 def worth_telling(told: LiveFigures, fresh: LiveFigures, allowed_percent: float) -> bool:

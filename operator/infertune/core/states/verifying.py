@@ -12,13 +12,19 @@ from infertune.api.conditions import Observation
 from infertune.api.fields import fraction_of_percent
 from infertune.api.status import RolloutStatus
 from infertune.core.evidence import Measured, NoData
-from infertune.core.manifests.apply_documents import template_expectations
-from infertune.core.plan import Event, FieldExpectation
+from infertune.core.manifests.apply_documents import standing_still, template_expectations
+from infertune.core.plan import Event
 from infertune.core.preconditions import Violated, check
 from infertune.core.render import number, shown
 from infertune.core.slo import Judgement, judge, required_verification_seconds
 from infertune.core.snapshot import LiveEvidence, RawObject
-from infertune.core.states.applying import asked_to_turn_back, begin_rollback, halt, target_gone
+from infertune.core.states.applying import (
+    asked_to_turn_back,
+    begin_rollback,
+    halt,
+    is_gone,
+    target_gone,
+)
 from infertune.core.states.pending import figures_of
 from infertune.core.story import Context, Outcome
 
@@ -39,7 +45,7 @@ def verifying(context: Context) -> Outcome:
     assert rollout is not None
     assert rollout.intent is not None
     target = context.snapshot.target
-    if target is None or target.raw["metadata"]["uid"] != rollout.intent.target_uid:
+    if target is None or is_gone(target.raw, rollout.intent):
         return target_gone(context)
     reversal = asked_to_turn_back(context, rollout)
     if reversal is not None:
@@ -177,11 +183,7 @@ def _blind(context: Context, rollout: RolloutStatus, missing: NoData) -> Outcome
 def _changed_by_somebody(rollout: RolloutStatus, raw: RawObject) -> Outcome | None:
     """Return the end of a verification whose subject was changed: a verdict would lie."""
     assert rollout.intent is not None
-    applied = [
-        FieldExpectation(field.path, field.new, field.new)
-        for field in template_expectations(rollout.intent, back=False)
-    ]
-    found = check(raw, applied)
+    found = check(raw, standing_still(template_expectations(rollout.intent, back=False)))
     if not isinstance(found, Violated):
         return None
     owners = f" (owner: {', '.join(found.owners)})" if found.owners else ""

@@ -1,0 +1,124 @@
+"""What trials measured, and which of them still answer a question that was changed.
+
+Role: digests of the spec and of the server that was measured, and the trials that survive an edit.
+Must not know: states. Trade-off: the pod template is compared as a whole, knobs and image apart, so
+that an edit without any effect on speed voids trials too; a trial of another server would be worse.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from infertune.api.edits import values_of
+from infertune.api.spec import BatchSizeKnob, TuningSpec
+from infertune.api.status import Configuration, TrialRecord
+from infertune.core.knobs import set_flag
+from infertune.core.ladder import rate_for
+from infertune.core.render import canonical_json, digest
+from infertune.core.resolve import Resolved
+from infertune.core.snapshot import RawObject, TuningView
+
+_LENGTH = 16
+# Failures that say something about the candidate; all others are worth another try.
+_SAYING = frozenset({"OutOfMemory", "Crashed", "QualityFailed"})
+INTERRUPTED = "Interrupted"
+
+
+def spec_digest(spec: TuningSpec) -> str:
+    """Return the digest of all fields of a spec that start a tuning anew when they change."""
+    return digest(canonical_json(values_of(spec, "Decision", "Candidates", "Trials")))[:_LENGTH]
+
+
+def answers_this_spec(tuning: TuningView) -> bool:
+    """Whether the status answers the spec as it stands, fields apart that are read at every look.
+
+    A status without a digest, from an older operator, answers the generation that it names.
+    """
+    status = tuning.status
+    if status.observed_generation == tuning.generation:
+        return True
+    if not isinstance(tuning.spec, TuningSpec) or status.observed_generation == 0:
+        return False
+    return status.spec_digest == spec_digest(tuning.spec)
+
+
+def trial_basis(
+    spec: TuningSpec, resolved: Resolved, config_maps: Mapping[str, Mapping[str, str]]
+) -> str:
+    """Return the digest of all that every trial of this tuning has in common."""
+    pod = {name: part for name, part in resolved.template["spec"].items() if name != "containers"}
+    containers = [
+        _without_knobs(container, spec.knobs.batch_size)
+        if container["name"] == resolved.container["name"]
+        else container
+        for container in resolved.template["spec"]["containers"]
+    ]
+    bodies = [
+        config_maps.get(reference.config_map, {}).get(reference.key)
+        for reference in (spec.load.payload_ref,)
+        if reference is not None
+    ]
+    if spec.quality is not None:
+        bodies.append(config_maps.get(spec.quality.golden_config_map, {}).get(spec.quality.key))
+    content = [values_of(spec, "Trials"), pod, containers, bodies]
+    return digest(canonical_json(content))[:_LENGTH]
+
+
+def finished(trials: tuple[TrialRecord, ...]) -> tuple[TrialRecord, ...]:
+    """Return the trials whose result says something about their candidate, whenever it is asked."""
+    return tuple(
+        trial
+        for trial in trials
+        if trial.phase == "Completed" or (trial.phase == "Failed" and trial.reason in _SAYING)
+    )
+
+
+def kept_trials(
+    trials: tuple[TrialRecord, ...], spec: TuningSpec, incumbents: tuple[Configuration, ...]
+) -> tuple[TrialRecord, ...]:
+    """Return the finished trials that still answer this spec, measured on the same basis.
+
+    Their candidate is named by the spec or was there before; and they either carry something, or
+    have shown that they do not at a rate as low as any that the search would offer now.
+    """
+    demand, limits = spec.demand, spec.knobs.replicas
+    lowest = rate_for(float(demand.peak_requests_per_second), limits.max)
+    named = {(c.image, c.batch_size) for c in incumbents}
+    images = {image for image, _ in named} | set(spec.knobs.images)
+    batches = {batch for _, batch in named}
+    if spec.knobs.batch_size is not None:
+        batches |= set(spec.knobs.batch_size.values)
+    return tuple(
+        trial
+        for trial in finished(trials)
+        if trial.candidate.image in images
+        and trial.candidate.batch_size in batches
+        and _says_enough(trial, lowest)
+    )
+
+
+def interrupted(trials: tuple[TrialRecord, ...], why: str) -> tuple[TrialRecord, ...]:
+    """Return the trials with the running one ended, without a word about its candidate."""
+    return tuple(
+        trial.model_copy(update={"phase": "Invalid", "reason": INTERRUPTED, "message": why[:1024]})
+        if trial.phase == "Running"
+        else trial
+        for trial in trials
+    )
+
+
+def _says_enough(trial: TrialRecord, lowest: float) -> bool:
+    if trial.phase == "Failed" or trial.knee_rate is not None:
+        return True
+    return any(level.offered_rate <= lowest for level in trial.levels)
+
+
+def _without_knobs(container: RawObject, knob: BatchSizeKnob | None) -> dict[str, Any]:
+    """Return the container without what a trial sets itself: the image and the batch cap."""
+    found = {name: part for name, part in container.items() if name != "image"}
+    if knob is not None and knob.env is not None:
+        entries = container.get("env") or ()
+        found["env"] = [entry for entry in entries if entry.get("name") != knob.env]
+    elif knob is not None and knob.argument is not None:
+        args = tuple(str(argument) for argument in container.get("args") or ())
+        found["args"] = set_flag(args, knob.argument, None)
+    return found
