@@ -362,6 +362,8 @@ def test_a_quota_that_allows_no_trial_ends_in_unknown_and_not_in_a_verdict() -> 
     stage = Stage(mode="Apply", probes={"gpuCheck": "Disabled", "benchmark": "Disabled"})
     stage.world.pods_refused = "exceeded quota: pods"
     stage.settle()
+    assert {(t.phase, t.reason) for t in stage.status().trials} == {("Failed", "QuotaExceeded")}
+    assert len(stage.status().trials) == 2
     assert (stage.state(), stage.values()) == ("Stable", BEFORE)
     assert stage.conditions()["SLOAchievable"] == ("Unknown", "NothingMeasured")
     assert "exceeded quota" in stage.message("SLOAchievable")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from infertune.api.status import RateLevel, TrialRecord, VerdictName
+from infertune.core.admission import RefusalWord
 from infertune.core.capacity import knee_of
 from infertune.core.space import Candidate
 
@@ -136,5 +137,7 @@ def _failure_of(record: TrialRecord) -> FailureName:
         return "Running"
     if record.phase == "Invalid":
         return "Invalid"
+    if record.reason in get_args(RefusalWord):
+        return "Refused"
     names: tuple[FailureName, ...] = get_args(FailureName)
     return next((name for name in names if name == record.reason), "Crashed")

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TrialRecord
+from infertune.core.admission import refusal_of
 from infertune.core.resolve import Resolved
 from infertune.core.snapshot import JobView, ProbeFailure
 from infertune.core.trial_result import Ending
@@ -26,7 +27,7 @@ _PERMANENT: Mapping[str, str] = {
     "ErrImageNeverPull": "ImageUnavailable",
     "CreateContainerConfigError": "Refused",
     "CreateContainerError": "Refused",
-    "FailedCreate": "Refused",
+    "RunContainerError": "Refused",
     "DeadlineExceeded": "DeadlineExceeded",
     "Evicted": "Evicted",
     "Preempting": "Evicted",
@@ -128,6 +129,9 @@ def _believed(
 def _server_ending(server: JobView, spec: TuningSpec, now: datetime) -> Ending | None:
     reason = server.failure_reason or ""
     detail = server.failure_message or reason
+    if reason == "FailedCreate":
+        refused = refusal_of(server.failure_message)
+        return Ending("Failed", refused.word, refused.message)
     if reason in _PERMANENT:
         word = _PERMANENT[reason]
         return Ending("Invalid" if word in _NOT_THE_CANDIDATE else "Failed", word, detail)

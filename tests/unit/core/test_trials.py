@@ -89,6 +89,7 @@ def test_without_a_readiness_path_the_pods_own_ready_is_waited_for_and_not_for_e
         (failing("Error", finished=True), ("Failed", "Crashed")),
         (failing("InvalidImageName"), ("Failed", "ImageUnavailable")),
         (failing("FailedCreate", pod_phase=None), ("Failed", "Refused")),
+        (failing("RunContainerError"), ("Failed", "Refused")),
         (failing("Evicted", finished=True), ("Invalid", "Evicted")),
         (failing("PreemptionByScheduler", finished=True), ("Invalid", "Evicted")),
         (failing("DeletionByTaintManager", finished=True), ("Invalid", "Evicted")),
@@ -247,10 +248,12 @@ def test_a_trial_whose_labels_something_picks_is_refused() -> None:
 
 
 def test_a_trial_whose_job_the_api_server_refuses_ends_instead_of_trying_for_ever() -> None:
-    refused = Observation("Stalled", "True", "Refused", "policy: images only from registry.a")
+    words = 'admission webhook "images.policy" denied the request: only from registry.a'
+    refused = Observation("Stalled", "True", "Refused", words)
     status = with_condition(status_of("Searching", trials=(RUNNING,)), refused)
     (trial,) = decide(status).status.trials
-    assert (trial.phase, trial.reason, trial.message) == ("Failed", "Refused", refused.message)
+    assert (trial.phase, trial.reason) == ("Failed", "PolicyDenied")
+    assert str(trial.message).startswith(words + "; let the policy allow")
 
 
 def test_a_trial_that_failed_is_told_with_its_reason() -> None:

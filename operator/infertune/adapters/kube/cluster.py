@@ -245,7 +245,8 @@ class KubeCluster(KubeWriter):
         fields = f"involvedObject.uid={metadata['uid']},reason=FailedCreate"
         path = list_path("v1", "Event", metadata["namespace"])
         events = list(self._list(path, ("fieldSelector", fields)))
-        return job_reading.never_created(events[-1]) if events else None
+        newest = max(events, key=lambda raw: str(raw.get("lastTimestamp") or ""), default=None)
+        return None if newest is None else job_reading.never_created(newest)
 
     def _monitors_are_served(self) -> bool:
         now = self._clock.now().timestamp()

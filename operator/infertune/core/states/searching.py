@@ -7,6 +7,7 @@ and each is decided in one tick and started in a later one, so that a crash repe
 
 from infertune.api.spec import Slo
 from infertune.api.status import Configuration, LiveFigures, Spent, TrialRecord
+from infertune.core.admission import refusal_of
 from infertune.core.budget import exceeded, spent_now
 from infertune.core.knobs import values_of, with_values
 from infertune.core.manifests.load_arguments import load_arguments
@@ -75,7 +76,8 @@ def _start(context: Context, resolved: Resolved, record: TrialRecord, step: Tria
         return _finish(context, ended(record, Ending("Failed", "Refused", words)))
     refusal = _refusal(context)
     if refusal is not None:
-        return _finish(context, ended(record, Ending("Failed", "Refused", refusal)))
+        refused = refusal_of(refusal)
+        return _finish(context, ended(record, Ending("Failed", refused.word, refused.message)))
     knob = context.spec.knobs.batch_size
     values = with_values(
         values_of(resolved.container, knob),
