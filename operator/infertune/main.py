@@ -6,18 +6,22 @@ Trade-off: kopf's event loop stays in the main thread (signals arrive there); ti
 
 import asyncio
 import os
+import signal
+import socket
 import sys
 import time
+import uuid
 from dataclasses import dataclass, field
 from threading import Event
 
 import kopf
 from prometheus_client import start_http_server
 
-from infertune.adapters.clock import SystemClock
+from infertune.adapters.clock import SystemClock, seconds_since_boot
 from infertune.adapters.health import HealthServer
 from infertune.adapters.kube.cluster import KubeCluster
-from infertune.adapters.kube.connection import Connection, load_configuration
+from infertune.adapters.kube.connection import Connection, load_configuration, own_namespace
+from infertune.adapters.kube.leases import KubeLease
 from infertune.adapters.prometheus import PrometheusMetrics
 from infertune.adapters.prometheus_queries import PrometheusQueries
 from infertune.adapters.telemetry import RuntimeMetrics, log_as_json, seconds_since
@@ -27,6 +31,7 @@ from infertune.ports import Clock, Cluster, MetricsSource
 from infertune.runtime.cache import WatchCache
 from infertune.runtime.doorbell import Doorbell
 from infertune.runtime.engine import Engine
+from infertune.runtime.lease import Leadership, LeaseKeeper
 from infertune.runtime.observe import Observer
 from infertune.runtime.reconciler import Decide, Reconciler
 from infertune.runtime.settings import Settings, SettingsError, settings_from
@@ -34,6 +39,8 @@ from infertune.runtime.settings import Settings, SettingsError, settings_from
 IDENTITY = "infertune"
 SILENT_LOOP_SECONDS = 60.0
 CLOSING_SECONDS = 0.25
+# A Lease is renewed every few seconds: a request for it that takes longer has failed.
+LEASE_REQUEST_SECONDS = 3.0
 _BEAT_SECONDS = 5.0
 
 
@@ -90,6 +97,9 @@ class Operator:
             )
         finally:
             keeper.cancel()
+            if stop is not None:
+                # kopf waits for the flag in a thread that the event loop waits for when it ends.
+                stop.set()
             # Connections that kopf has just closed get the moment that TLS needs to say so.
             await asyncio.sleep(CLOSING_SECONDS)
 
@@ -132,37 +142,69 @@ def main() -> int:
         return 2
     log_as_json(settings.log_level)
     clock, telemetry = SystemClock(), RuntimeMetrics()
+    lease_connection = Connection(
+        load_configuration(), pool_size=1, read_seconds=LEASE_REQUEST_SECONDS
+    )
+    leadership = leadership_of(settings, lease_connection, clock)
     connection = Connection(
-        load_configuration(), pool_size=settings.workers + 2, counted=telemetry.asked_cluster
+        load_configuration(),
+        pool_size=settings.workers + 2,
+        counted=telemetry.asked_cluster,
+        permitted=leadership.ensure,
     )
     cluster = KubeCluster(connection, clock, settings.namespaces)
     metrics = PrometheusMetrics(PrometheusQueries(counted=telemetry.asked_prometheus))
     operator = build(settings, cluster, metrics, clock, telemetry)
-    run(operator)
+    run(operator, leadership)
     connection.close()
-    return 0
+    lease_connection.close()
+    return 1 if leadership.standing == "lost" else 0
 
 
-def run(operator: Operator, stop: Event | None = None) -> None:
-    """Run the operator's threads and watches until they end."""
-    settings, beat = operator.settings, EventLoopBeat()
+def leadership_of(settings: Settings, connection: Connection, clock: Clock) -> Leadership:
+    """Return this process's side of the Lease; its name in it is used once and never again."""
+    namespace = settings.lease_namespace or own_namespace()
+    store = KubeLease(connection, clock, namespace, settings.lease_name)
+    identity = f"{socket.gethostname()}_{uuid.uuid4().hex[:12]}"
+    return Leadership(store, identity, seconds_since_boot)
+
+
+def run(operator: Operator, leadership: Leadership) -> None:
+    """Wait for the Lease, then run the operator's threads and watches until they end."""
+    settings, beat, stop = operator.settings, EventLoopBeat(), Event()
+    keeper = LeaseKeeper(leadership, stop.set)
     health = HealthServer(
         settings.health_port,
         {
-            "/healthz": lambda: (*operator.engine.problems(), *beat.problems()),
-            "/readyz": beat.not_ready,
+            "/healthz": lambda: problems_of(operator, beat, keeper),
+            "/readyz": lambda: () if leadership.standing == "waiting" else beat.not_ready(),
         },
+        leadership.sentence,
     )
     health.start()
     metrics_server, _ = start_http_server(settings.metrics_port)
-    operator.engine.start(settings.workers, settings.resync_seconds)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Until kopf takes them over.
+        signal.signal(number, lambda *_: stop.set())
+    keeper.start()
     try:
-        run_watches(operator, beat, stop)
+        if keeper.wait_until_leading(stop):
+            operator.engine.start(settings.workers, settings.resync_seconds)
+            beat.last = time.monotonic()
+            run_watches(operator, beat, stop)
     finally:
         operator.engine.stop()
+        keeper.stop()
         metrics_server.shutdown()
         metrics_server.server_close()
         health.stop()
+
+
+def problems_of(operator: Operator, beat: EventLoopBeat, keeper: LeaseKeeper) -> tuple[str, ...]:
+    """Return why this process should be restarted; who waits has only its Lease to look after."""
+    if keeper.waiting:
+        return keeper.problems()
+    return (*keeper.problems(), *operator.engine.problems(), *beat.problems())
 
 
 def run_watches(operator: Operator, beat: EventLoopBeat, stop: Event | None = None) -> None:

@@ -152,6 +152,36 @@ class LiveQuery:
     block_requests: int
 
 
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """A Lease as stored. ``holder`` is empty when nobody holds it.
+
+    ``version`` changes with every write; ``since`` and ``transitions`` belong to the holder.
+    """
+
+    holder: str
+    term_seconds: int
+    version: str
+    since: str = ""
+    transitions: int = 0
+
+
+class LeaseStore(Protocol):
+    """The one Lease that operators of an installation share."""
+
+    def fetch_lease(self) -> LeaseRecord | None:
+        """Return the Lease, or None when there is none yet."""
+        ...
+
+    def create_lease(self, holder: str, term_seconds: int) -> LeaseRecord:
+        """Create it; AlreadyExists when somebody was quicker."""
+        ...
+
+    def replace_lease(self, holder: str, term_seconds: int, old: LeaseRecord) -> LeaseRecord:
+        """Write it anew with the present time; Conflict when it is no longer as ``old`` says."""
+        ...
+
+
 class MetricsSource(Protocol):
     """Where live traffic is read."""
 

@@ -38,6 +38,9 @@ RIGHTS = {
     ("monitoring.coreos.com", "podmonitors"): {"list"},
     ("", "events"): {"create", "list"},
 }
+# In the operator's own namespace only.
+LEASE_BINDING = "infertune-lease"
+LEASE_RIGHTS = {("coordination.k8s.io", "leases"): {"create", "get", "update"}}
 
 
 @pytest.fixture(scope="session")
@@ -78,12 +81,12 @@ def of_kind(documents: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def rights(role: dict[str, Any]) -> dict[tuple[str, str], set[str]]:
-    return {
-        (group, resource): set(rule["verbs"])
-        for rule in role["rules"]
-        for group in rule["apiGroups"]
-        for resource in rule["resources"]
-    }
+    found: dict[tuple[str, str], set[str]] = {}
+    for rule in role["rules"]:
+        for group in rule["apiGroups"]:
+            for resource in rule["resources"]:
+                found.setdefault((group, resource), set()).update(rule["verbs"])
+    return found
 
 
 def test_helm_lint_has_nothing_to_say(helm: Path) -> None:
@@ -96,26 +99,33 @@ def test_the_operator_has_the_rights_it_uses_and_no_others(helm: Path) -> None:
         role["metadata"]["name"]: rights(role) for role in of_kind(render(helm), "ClusterRole")
     }
     assert roles == {"infertune": RIGHTS}
+    roles = {role["metadata"]["name"]: rights(role) for role in of_kind(render(helm), "Role")}
+    assert roles == {"infertune-lease": LEASE_RIGHTS}
 
 
 def test_the_rights_name_every_kind_that_the_adapter_touches_and_no_other() -> None:
     """`PLURALS` holds every kind that a request can name; a sub-resource goes with its kind."""
     touched = {(version.rpartition("/")[0], plural) for (version, _), plural in PLURALS.items()}
-    assert {(group, name.partition("/")[0]) for group, name in RIGHTS} == touched
+    rights_of_all = RIGHTS | LEASE_RIGHTS
+    assert {(group, name.partition("/")[0]) for group, name in rights_of_all} == touched
 
 
 def test_no_namespace_named_means_all_of_them(helm: Path) -> None:
     documents = render(helm)
     bound = {b["metadata"]["name"] for b in of_kind(documents, "ClusterRoleBinding")}
     assert bound == {"infertune"}
-    assert of_kind(documents, "RoleBinding") == []
+    assert [b["metadata"]["name"] for b in of_kind(documents, "RoleBinding")] == [LEASE_BINDING]
 
 
 def test_named_namespaces_get_a_binding_each_and_nothing_else_does(helm: Path) -> None:
     documents = render(helm, watchNamespaces=["serving", "staging"])
     assert of_kind(documents, "ClusterRoleBinding") == []
-    spaces = [b["metadata"]["namespace"] for b in of_kind(documents, "RoleBinding")]
-    assert spaces == ["serving", "staging"]
+    bindings = {b["metadata"]["namespace"]: b for b in of_kind(documents, "RoleBinding")}
+    assert {space: b["roleRef"]["name"] for space, b in bindings.items()} == {
+        "serving": "infertune",
+        "staging": "infertune",
+        "infertune-system": LEASE_BINDING,
+    }
     (deployment,) = of_kind(documents, "Deployment")
     assert environment(deployment)["INFERTUNE_NAMESPACES"] == "serving,staging"
 
@@ -142,6 +152,20 @@ def test_one_operator_runs_with_no_privilege_at_all(helm: Path) -> None:
         "requests": {"cpu": "50m", "memory": "96Mi"},
         "limits": {"memory": "256Mi"},
     }
+
+
+def test_two_operators_are_replaced_one_by_one_and_never_both_evicted(helm: Path) -> None:
+    documents = render(helm, replicas=2, podDisruptionBudget__create=True)
+    (deployment,) = of_kind(documents, "Deployment")
+    assert deployment["spec"]["replicas"] == 2
+    assert deployment["spec"]["strategy"] == {
+        "type": "RollingUpdate",
+        "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1},
+    }
+    (budget,) = of_kind(documents, "PodDisruptionBudget")
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
+    assert of_kind(render(helm), "PodDisruptionBudget") == []
 
 
 def test_a_digest_wins_over_a_tag(helm: Path) -> None:
@@ -174,8 +198,8 @@ def test_trials_never_push_a_pod_off_its_node(helm: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("logLevel", "loud"), ("replicas", 2), ("watchNamespaces", ["Not A Name"])],
-    ids=["unknown level", "a value that does not exist", "a namespace that cannot be"],
+    [("logLevel", "loud"), ("replicas", "two"), ("watchNamespaces", ["Not A Name"])],
+    ids=["unknown level", "not a number", "a namespace that cannot be"],
 )
 def test_a_wrong_value_is_refused_by_the_values_schema(helm: Path, key: str, value: object) -> None:
     done = run(helm, "template", str(CHART), f"--set-json={key}={json.dumps(value)}")

@@ -22,10 +22,12 @@ def test_everything_set() -> None:
         "INFERTUNE_METRICS_PORT": "0",
         "INFERTUNE_WORKERS": "2",
         "INFERTUNE_RESYNC_SECONDS": "30",
+        "INFERTUNE_LEASE_NAMESPACE": "infertune-system",
+        "INFERTUNE_LEASE_NAME": "tuner",
     }
     installation = Installation("probes:1", "probes-gpu:1", "infertune-trial")
     assert settings_from(environment) == Settings(
-        installation, ("a", "b"), "debug", 18080, 0, 2, 30.0
+        installation, ("a", "b"), "debug", 18080, 0, 2, 30.0, "infertune-system", "tuner"
     )
 
 

@@ -1,9 +1,11 @@
 """The time, as an object that can be replaced.
 
 Role: the one place that reads the machine's clock for decisions. Must not know: who asks.
-Trade-off: wall-clock time, because it is written into status and compared across operators.
+Trade-off: wall-clock time, because it is written into status and compared across operators; what
+must not jump with it (a Lease) counts seconds since the machine started.
 """
 
+import time
 from datetime import UTC, datetime
 
 
@@ -13,3 +15,8 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current time with its zone."""
         return datetime.now(UTC)
+
+
+def seconds_since_boot() -> float:
+    """Return seconds that only ever count up, and go on while the machine sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

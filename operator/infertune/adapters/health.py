@@ -13,10 +13,15 @@ Problems = Callable[[], tuple[str, ...]]
 
 
 class HealthServer:
-    """Serves ``/healthz`` and ``/readyz``: 200 when nothing is wrong, else 503 with the reasons."""
+    """Serves ``/healthz`` and ``/readyz``: 200 when nothing is wrong, else 503 with the reasons.
 
-    def __init__(self, port: int, checks: Mapping[str, Problems]) -> None:
-        server = ThreadingHTTPServer(("", port), _handler(checks))
+    ``detail`` is a sentence that stands beside them, well or not.
+    """
+
+    def __init__(
+        self, port: int, checks: Mapping[str, Problems], detail: Callable[[], str] = str
+    ) -> None:
+        server = ThreadingHTTPServer(("", port), _handler(checks, detail))
         server.daemon_threads = True
         self._server = server
         self._thread = threading.Thread(
@@ -39,7 +44,9 @@ class HealthServer:
         self._thread.join()
 
 
-def _handler(checks: Mapping[str, Problems]) -> type[BaseHTTPRequestHandler]:
+def _handler(
+    checks: Mapping[str, Problems], detail: Callable[[], str]
+) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             check = checks.get(self.path.partition("?")[0])
@@ -47,7 +54,8 @@ def _handler(checks: Mapping[str, Problems]) -> type[BaseHTTPRequestHandler]:
                 self.send_error(404)
                 return
             problems = check()
-            body = json.dumps({"problems": list(problems)}).encode()
+            told = {"detail": sentence} if (sentence := detail()) else {}
+            body = json.dumps({"problems": list(problems), **told}).encode()
             self.send_response(503 if problems else 200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

@@ -4,6 +4,8 @@ Role: register event handlers and settings with kopf. Must not know: clusters, t
 only ``on.event`` handlers are used, since every other kind makes kopf write to the objects.
 """
 
+import itertools
+from collections.abc import Iterator
 from typing import Protocol
 
 import kopf
@@ -37,6 +39,14 @@ class Bell(Protocol):
         ...
 
 
+class Patience:
+    """Delays between tries that never end, anew for each request."""
+
+    def __iter__(self) -> Iterator[float]:
+        """Return the delays, in seconds."""
+        return itertools.chain((1.0, 1.0, 2.0, 3.0, 5.0), itertools.repeat(8.0))
+
+
 def kopf_settings() -> kopf.OperatorSettings:
     """Return kopf's settings: bounded watches, filtered by the server, no posting."""
     settings = kopf.OperatorSettings()
@@ -46,6 +56,9 @@ def kopf_settings() -> kopf.OperatorSettings:
     # Foreign Jobs and pods never leave the API server.
     settings.watching.label_selectors["batch", "jobs"] = LABEL_TUNING_UID
     settings.watching.label_selectors["", "pods"] = LABEL_TUNING_UID
+    # kopf ends the process when its last retry fails; an API server may be away for longer.
+    settings.networking.error_backoffs = Patience()
+    settings.networking.enforce_retry_after = True
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.queueing.idle_timeout = 1.0

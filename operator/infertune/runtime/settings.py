@@ -18,7 +18,10 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything the process is told from outside. No namespaces means all of them."""
+    """Everything the process is told from outside. No namespaces means all of them.
+
+    Without a ``lease_namespace`` the Lease stands where the process itself runs.
+    """
 
     installation: Installation
     namespaces: tuple[str, ...] = ()
@@ -27,6 +30,8 @@ class Settings:
     metrics_port: int = 9090
     workers: int = 4
     resync_seconds: float = 120.0
+    lease_namespace: str = ""
+    lease_name: str = "infertune"
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
@@ -55,6 +60,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         health_port=_whole(environment, "INFERTUNE_HEALTH_PORT", 8080, 0, 65535),
         metrics_port=_whole(environment, "INFERTUNE_METRICS_PORT", 9090, 0, 65535),
         workers=_whole(environment, "INFERTUNE_WORKERS", 4, 1, 64),
+        lease_namespace=environment.get("INFERTUNE_LEASE_NAMESPACE", "").strip(),
+        lease_name=environment.get("INFERTUNE_LEASE_NAME", "").strip() or "infertune",
         resync_seconds=float(_whole(environment, "INFERTUNE_RESYNC_SECONDS", 120, 5, 3600)),
     )
 
