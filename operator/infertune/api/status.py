@@ -184,6 +184,8 @@ class RolloutIntent(StatusModel):
     """What a rollout will write and what stood there: stored before the first write."""
 
     id: str = Field("", description="Digest of the intent.")
+    target_kind: str = Field("", description="Kind of the workload.")
+    target_name: str = Field("", description="Name of the workload, whatever the spec says later.")
     target_uid: str = Field("", description="UID of the workload; another object is never written.")
     container: str = Field("", description="Container whose fields are written.")
     place: BatchPlace | None = Field(None, description="Where the batch cap stands.")
@@ -194,7 +196,7 @@ class RolloutIntent(StatusModel):
     bounds_before: Bounds | None = Field(None, description="Replica bounds before.")
     bounds_after: Bounds | None = Field(None, description="Replica bounds to write.")
     owners_before: dict[str, str] = Field(
-        default_factory=dict, max_length=16, description="Who owned each field before, by field."
+        default_factory=dict, max_length=64, description="Who owned each field before, by path."
     )
     tuning_name: str = Field("", description="Name of the tuning that decided the rollout.")
     tuning_uid: str = Field("", description="UID of the tuning that decided the rollout.")
@@ -210,6 +212,9 @@ class RolloutStatus(StatusModel):
     """The open rollout, or the last one."""
 
     intent: RolloutIntent | None = Field(None, description="What is written, and what was before.")
+    written: tuple[Literal["Template", "Bounds"], ...] = Field(
+        (), max_length=2, description="What was written: from then on it is never forced."
+    )
     started_at: datetime | None = Field(None, description="When the intent was recorded.")
     applied_at: datetime | None = Field(None, description="When the rollout was complete.")
     verification_seconds: float | None = Field(

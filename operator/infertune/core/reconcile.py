@@ -15,6 +15,7 @@ from infertune.api.v1alpha1 import SpecError
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import Effect, Event, Plan, SetFinalizer
 from infertune.core.progress import looked_at
+from infertune.core.rivals import has_waited, waits_for
 from infertune.core.rollout import ROLLOUT_OPEN, RolloutEvent, advance
 from infertune.core.snapshot import Snapshot, TuningView
 from infertune.core.states.applying import applying, intent_lost, rolling_back
@@ -59,7 +60,7 @@ def plan(snapshot: Snapshot) -> Plan:
     context = Context(snapshot, tuning.spec)
     if rollout_open and not _has_intent(tuning):
         return conclude(context, intent_lost(context))
-    begun = None if rollout_open else _begun_anew(context)
+    begun = None if rollout_open else _begun_anew(context) or _second(context)
     return begun or _decided(context)
 
 
@@ -71,11 +72,24 @@ def _begun_anew(context: Context) -> Plan | None:
         return None
     if tuning.status.observed_generation != tuning.generation or _was_invalid(tuning):
         return _begin(context, "SpecChanged")
+    if context.snapshot.rival is None and has_waited(tuning):
+        return _begin(context, "SpecChanged")
     if tuning.status.state not in RESTING:
         return None
     if tuning.wishes.retry not in (None, tuning.status.retry_answered):
         return _begin(context, "Retried")
     return _begin(context, "Retried", with_trials=True) if abort_taken_back(context) else None
+
+
+def _second(context: Context) -> Plan | None:
+    """Return the patience of a tuning whose target an older one has; its own rollout ends first."""
+    rival, status = context.snapshot.rival, context.status
+    closing = status.state in RESTING and FINALIZER in context.tuning.finalizers
+    if rival is None or closing or context.tuning.deleting:
+        return None
+    found = open_rollout(context) if status.state == "Pending" else None
+    forgotten = found is not None and found.event == "IntentFound"
+    return conclude(context, found if found and forgotten else waits_for(context, rival))
 
 
 def _decided(context: Context) -> Plan:

@@ -47,6 +47,15 @@ class TuningView:
     deleting: bool
     finalizers: tuple[str, ...]
     wishes: Wishes = field(default_factory=Wishes)
+    created_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another tuning of the same target, which came first."""
+
+    key: Key
+    created_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,14 @@ class TargetView:
     raw: RawObject
     pods: tuple["LivePod", ...]
     revision: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedObjects:
+    """Target and autoscaler as last seen, without status: what a resting tuning is checked by."""
+
+    target: RawObject | None
+    autoscaler: RawObject | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +201,7 @@ class Snapshot:
 
     ``live`` is NoData when Prometheus was asked and could not answer, None when it was not asked.
     ``config_maps`` holds those that the spec refers to, by name; a missing one is absent.
+    ``rival`` is the tuning that has this target already; ``watched`` is filled in resting states.
     """
 
     now: datetime
@@ -195,3 +213,5 @@ class Snapshot:
     config_maps: Mapping[str, Mapping[str, str]]
     live: LiveEvidence | NoData | None
     installation: Installation
+    rival: Rival | None = None
+    watched: WatchedObjects | None = None

@@ -12,8 +12,10 @@ from datetime import datetime
 from infertune.api.annotations import wishes_of
 from infertune.api.spec import TuningSpec
 from infertune.api.v1alpha1 import parse_spec, parse_status
-from infertune.core.snapshot import Key, RawObject, TuningView
+from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
+from infertune.core.snapshot import Key, RawObject, Rival, TuningView
 from infertune.ports import TuningSource
+from infertune.runtime.marks import Marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ def view_of(raw: RawObject) -> TuningView:
         deleting="deletionTimestamp" in metadata,
         finalizers=tuple(metadata.get("finalizers") or ()),
         wishes=wishes_of(metadata.get("annotations")),
+        created_at=str(metadata.get("creationTimestamp", "")),
     )
 
 
@@ -66,6 +69,9 @@ class WatchCache:
         self._views: dict[Key, TuningView] = {}
         self._versions: dict[WorkloadKey, str] = {}
         self._pods: dict[WorkloadKey, WatchedPods] = {}
+        self._targeting: dict[WorkloadKey, set[Key]] = {}
+        self._objects: dict[WorkloadKey, RawObject] = {}
+        self.marks = Marks()
         self._lock = threading.Lock()
 
     def put(self, raw: RawObject) -> bool:
@@ -85,6 +91,7 @@ class WatchCache:
             if _known(old, metadata):
                 return False
             self._views[key] = view
+            self._aim(key, old, view)
         return old is None or _wish(old) != _wish(view)
 
     def fetch(self, key: Key) -> TuningView | None:
@@ -103,7 +110,7 @@ class WatchCache:
     def forget(self, key: Key) -> None:
         """Drop a tuning, so that the next tick reads it anew."""
         with self._lock:
-            self._views.pop(key, None)
+            self._aim(key, self._views.pop(key, None), None)
 
     def versions(self) -> dict[Key, str]:
         """Return the resource version of every known tuning."""
@@ -113,8 +120,26 @@ class WatchCache:
     def targeting(self, workload: WorkloadKey) -> tuple[Key, ...]:
         """Return the tunings that target a workload."""
         with self._lock:
-            views = tuple(self._views.values())
-        return tuple(view.key for view in views if workload_of(view) == workload)
+            return tuple(sorted(self._targeting.get(workload, ()), key=str))
+
+    def beside(self, key: Key) -> tuple[Key, ...]:
+        """Return the other tunings of the target of this one."""
+        with self._lock:
+            view = self._views.get(key)
+        workload = None if view is None else workload_of(view)
+        return () if workload is None else tuple(k for k in self.targeting(workload) if k != key)
+
+    def rival_of(self, view: TuningView) -> Rival | None:
+        """Return the tuning that has this one's target already: the one that was made first."""
+        workload = workload_of(view)
+        if workload is None:
+            return None
+        with self._lock:
+            keys = self._targeting.get(workload, set()) - {view.key}
+            others = [self._views[key] for key in keys]
+        older = [other for other in others if _age(other) < _age(view)]
+        first = min(older, key=_age, default=None)
+        return None if first is None else Rival(first.key, first.created_at)
 
     def of_uid(self, uid: str) -> Key | None:
         """Return the tuning with this UID, or None."""
@@ -131,6 +156,26 @@ class WatchCache:
         with self._lock:
             self._versions.pop(workload, None)
             self._pods.pop(workload, None)
+            self._objects.pop(workload, None)
+
+    def keep_object(self, where: WorkloadKey, raw: RawObject) -> None:
+        """Remember a target or its autoscaler, without its status, unless a newer one is known."""
+        metadata = raw["metadata"]
+        with self._lock:
+            old = self._objects.get(where)
+            if old is not None and _is_older(metadata, old["metadata"]):
+                return
+            self._objects[where] = projected(raw)
+
+    def object(self, where: WorkloadKey) -> RawObject | None:
+        """Return a remembered object, or None."""
+        with self._lock:
+            return self._objects.get(where)
+
+    def drop_object(self, where: WorkloadKey) -> None:
+        """Forget an object that is gone, or that no tuning targets any more."""
+        with self._lock:
+            self._objects.pop(where, None)
 
     def keep_pods(self, workload: WorkloadKey, pods: WatchedPods) -> None:
         """Remember the pods of a target, and its version where no watch has shown one.
@@ -148,6 +193,48 @@ class WatchCache:
         if known is None or version is None or known.version != version:
             return None
         return known if (now - known.read_at).total_seconds() < seconds else None
+
+    def _aim(self, key: Key, old: TuningView | None, new: TuningView | None) -> None:
+        """Keep the index of targets; the lock is held."""
+        before = None if old is None else workload_of(old)
+        after = None if new is None else workload_of(new)
+        if before == after:
+            return
+        if before is not None:
+            keys = self._targeting[before]
+            keys.discard(key)
+            if not keys:
+                del self._targeting[before]
+        if after is not None:
+            self._targeting.setdefault(after, set()).add(key)
+
+
+def autoscaler_key(workload: WorkloadKey) -> WorkloadKey:
+    """Return the key under which the autoscaler of a workload is kept."""
+    return WorkloadKey(workload.namespace, f"autoscaler of {workload.kind}", workload.name)
+
+
+def projected(raw: RawObject) -> RawObject:
+    """Return what a resting tuning is checked by: our record, managers, and the spec."""
+    metadata = raw["metadata"]
+    record = (metadata.get("annotations") or {}).get(ANNOTATION_LAST_GOOD)
+    kept = {name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion")}
+    kept["annotations"] = {} if record is None else {ANNOTATION_LAST_GOOD: record}
+    kept["managedFields"] = [
+        entry for entry in metadata.get("managedFields") or () if not entry.get("subresource")
+    ]
+    return {"metadata": kept, "spec": raw.get("spec") or {}}
+
+
+def _is_older(metadata: RawObject, than: RawObject) -> bool:
+    version, known = str(metadata["resourceVersion"]), str(than["resourceVersion"])
+    numbers = version.isdecimal() and known.isdecimal()
+    return metadata["uid"] == than["uid"] and numbers and int(version) < int(known)
+
+
+def _age(view: TuningView) -> tuple[str, str]:
+    """Return what tells the older of two tunings; times of Kubernetes sort as text."""
+    return view.created_at, view.uid
 
 
 def _known(old: TuningView | None, metadata: RawObject) -> bool:

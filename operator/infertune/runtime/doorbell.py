@@ -8,9 +8,9 @@ does not keep a stable tuning awake.
 import threading
 from collections.abc import Callable
 
-from infertune.core.manifests.naming import LABEL_TUNING_UID
+from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD, LABEL_TUNING_UID
 from infertune.core.snapshot import Key, RawObject
-from infertune.runtime.cache import WatchCache, WorkloadKey
+from infertune.runtime.cache import WatchCache, WorkloadKey, autoscaler_key
 
 DELETED = "DELETED"
 _PROGRESS = ("observedGeneration", "replicas", "updatedReplicas", "readyReplicas")
@@ -36,11 +36,14 @@ class Doorbell:
         self._heard()
         metadata = raw["metadata"]
         key = Key(metadata["namespace"], metadata["name"])
+        beside = self._cache.beside(key)
         if kind_of_event == DELETED:
             self._cache.forget(key)
-            self._add(key)
-        elif self._cache.put(raw):
-            self._add(key)
+        elif not self._cache.put(raw):
+            return
+        # Whoever waits for this target, or now has to, is to know.
+        for one in dict.fromkeys((key, *beside, *self._cache.beside(key))):
+            self._add(one)
 
     def workload(self, kind_of_event: str | None, kind: str, raw: RawObject) -> None:
         """A Deployment or StatefulSet changed; most of them are nobody's target."""
@@ -52,10 +55,15 @@ class Doorbell:
         else:
             status = raw.get("status") or {}
             progress = tuple(status.get(name) for name in _PROGRESS)
-            seen = (metadata["uid"], metadata.get("generation"), *progress)
+            marked = ANNOTATION_LAST_GOOD in (metadata.get("annotations") or {})
+            seen = (metadata["uid"], metadata.get("generation"), marked, *progress)
+        self._cache.marks.seen(kind, raw, gone=kind_of_event == DELETED)
         keys = self._cache.targeting(where)
-        if keys and kind_of_event != DELETED:
+        if not keys:
+            self._cache.drop_object(where)
+        elif kind_of_event != DELETED:
             self._cache.workload_is_at(where, metadata["resourceVersion"])
+            self._cache.keep_object(where, raw)
         self._ring(where, seen, keys)
 
     def autoscaler(self, kind_of_event: str | None, raw: RawObject) -> None:
@@ -69,9 +77,19 @@ class Doorbell:
             metadata["uid"],
             spec.get("minReplicas"),
             spec.get("maxReplicas"),
+            ANNOTATION_LAST_GOOD in (metadata.get("annotations") or {}),
         )
-        of_autoscaler = WorkloadKey(metadata["namespace"], f"autoscaler of {kind}", name)
-        self._ring(of_autoscaler, seen, self._cache.targeting(where))
+        gone, keys, place = (
+            kind_of_event == DELETED,
+            self._cache.targeting(where),
+            autoscaler_key(where),
+        )
+        self._cache.marks.seen("HorizontalPodAutoscaler", raw, gone=gone)
+        if gone or not keys:
+            self._cache.drop_object(place)
+        else:
+            self._cache.keep_object(place, raw)
+        self._ring(place, seen, keys)
 
     def owned(self, raw: RawObject) -> None:
         """A Job or pod of ours changed."""

@@ -26,6 +26,8 @@ SCHEDULER_STEP_SECONDS = 1.0
 SILENT_SCHEDULER_SECONDS = 60.0
 LONGEST_TICK_SECONDS = 900.0
 SILENT_WATCH_SECONDS = 300.0
+# The watches have shown what there is by then: what a dead operator left is found at once.
+FIRST_RESYNC_SECONDS = 5.0
 _JOIN_SECONDS = 40.0
 
 
@@ -101,6 +103,9 @@ class Engine:
         for key in (set(known) - set(listed)) | behind:
             self._cache.forget(key)
             self.queue.add(key)
+        # Their tuning went while nobody looked: the tick of a tuning that is gone gives them back.
+        for key in self._cache.marks.keys() - set(listed):
+            self.queue.add(key)
 
     def problems(self) -> tuple[str, ...]:
         """Return why this process should be restarted; empty when it is well."""
@@ -157,7 +162,9 @@ class Engine:
             self._stopping.wait(wait)
 
     def _resync_every(self, seconds: float) -> None:
-        while not self._stopping.wait(seconds):
+        wait = min(FIRST_RESYNC_SECONDS, seconds)
+        while not self._stopping.wait(wait):
+            wait = seconds
             try:
                 self.resync()
             except ClusterError as error:

@@ -15,6 +15,7 @@ from infertune.core.plan import (
     ReleaseFields,
     SetFinalizer,
 )
+from infertune.core.release import Mark, release
 from infertune.core.snapshot import TuningView
 from infertune.ports import Cluster, ClusterError
 from infertune.runtime.telling import Telemetry
@@ -47,6 +48,25 @@ class Executor:
             extra={"tuning": str(tuning.key), "effect": kind, "object": describe(effect)},
         )
         return version
+
+    def give_back(self, mark: Mark) -> None:
+        """Release an object that bears the record of a tuning that is gone.
+
+        Raises:
+            ClusterError: it did not happen, or nobody knows.
+        """
+        effect = release(mark)
+        kind = type(effect).__name__
+        try:
+            self._cluster.release_fields(effect)
+        except ClusterError as error:
+            self._telemetry.executed(kind, type(error).__name__)
+            raise
+        self._telemetry.executed(kind, "ok")
+        _log.info(
+            "released",
+            extra={"tuning": str(mark.key), "effect": kind, "object": describe(effect)},
+        )
 
     def _call(self, effect: Effect, tuning: TuningView, version: str) -> str:
         match effect:

@@ -20,6 +20,7 @@ from infertune.core.snapshot import (
 )
 from infertune.ports import LiveQuery, MetricsSource, Namespace
 from infertune.runtime.cache import WatchCache, WatchedPods, workload_of
+from infertune.runtime.target_reading import TargetReader
 
 WATCH_WINDOW_SECONDS = 300
 WATCH_WINDOW_SCRAPES = 8
@@ -40,18 +41,19 @@ class Observer:
         self._namespace = namespace
         self._metrics = metrics
         self._cache = cache
+        self._reader = TargetReader(namespace, cache)
         self._installation = installation
 
     def observe(self, tuning: TuningView, now: datetime) -> Snapshot:
         """Return the snapshot of this tick; a ClusterError of a read passes on."""
         wanted = needs(tuning, now)
-        reference = tuning.spec.target_ref if isinstance(tuning.spec, TuningSpec) else None
+        workload = workload_of(tuning)
         where = tuning.key.namespace
         target, autoscaler = None, None
-        if reference is not None and wanted.target:
-            target = self._namespace.fetch_target(where, reference.kind, reference.name)
-        if reference is not None and wanted.autoscaler:
-            autoscaler = self._namespace.fetch_autoscaler(where, reference.kind, reference.name)
+        if workload is not None and wanted.target:
+            target = self._reader.fetch_target(workload)
+        if workload is not None and wanted.autoscaler:
+            autoscaler = self._reader.fetch_autoscaler(workload)
         jobs = self._namespace.list_jobs(where, tuning.uid) if wanted.jobs else ()
         # What could pick a trial's pods matters before they are made, and costs a dozen lists.
         choosing = wanted.selectors and not any(job.role == "server" for job in jobs)
@@ -70,6 +72,8 @@ class Observer:
             config_maps=config_maps,
             live=self._live(tuning, wanted, target, now),
             installation=self._installation,
+            rival=self._cache.rival_of(tuning),
+            watched=self._reader.watched(tuning) if wanted.watch else None,
         )
 
     def _live(
@@ -96,7 +100,7 @@ class Observer:
     def _watched(
         self, tuning: TuningView, spec: TuningSpec, now: datetime
     ) -> LiveEvidence | NoData | None:
-        pods = self._pods_to_watch(tuning, spec, now)
+        pods = self._pods_to_watch(tuning, now)
         if pods is None:
             return None
         seconds = max(
@@ -106,17 +110,14 @@ class Observer:
         query = live_query(tuning, spec, window, pods, tuning.status.target.container)
         return self._metrics.fetch_watch(query)
 
-    def _pods_to_watch(
-        self, tuning: TuningView, spec: TuningSpec, now: datetime
-    ) -> tuple[str, ...] | None:
+    def _pods_to_watch(self, tuning: TuningView, now: datetime) -> tuple[str, ...] | None:
         workload = workload_of(tuning)
         if workload is None:
             return None
         known = self._cache.pods(workload, now, PODS_KEPT_SECONDS)
         if known is not None:
             return known.names
-        reference = spec.target_ref
-        target = self._namespace.fetch_target(workload.namespace, reference.kind, reference.name)
+        target = self._reader.fetch_target(workload)
         if target is None:
             return None
         names = tuple(pod.name for pod in target.pods if pod.revision == target.revision)

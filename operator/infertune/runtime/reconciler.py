@@ -62,8 +62,7 @@ class Reconciler:
         except ClusterError as error:
             return self._failed(key, error)
         if tuning is None:
-            self._telemetry.state_is(key, None)
-            return Outcome("gone")
+            return self._gone(key)
         version = tuning.resource_version
         try:
             plan = self._decide(self._observer.observe(tuning, now))
@@ -83,6 +82,17 @@ class Reconciler:
             return self._failed(key, error)
         self._tell(tuning, plan, status)
         return Outcome("done", plan.requeue_seconds)
+
+    def _gone(self, key: Key) -> Outcome:
+        """Give back what a tuning that is gone still holds; its values stay where they are."""
+        self._telemetry.state_is(key, None)
+        try:
+            for mark in self._cache.marks.of(key):
+                self._executor.give_back(mark)
+                self._cache.marks.forget(mark)
+        except ClusterError as error:
+            return self._failed(key, error)
+        return Outcome("gone")
 
     def _record(self, tuning: TuningView, version: str, status: TuningStatus) -> None:
         if status == tuning.status:
