@@ -91,8 +91,8 @@ class Namespace(Protocol):
         """Return the workload and its live pods, or None when it does not exist."""
         ...
 
-    def fetch_autoscaler(self, namespace: str, kind: str, name: str) -> RawObject | None:
-        """Return the HorizontalPodAutoscaler that scales this workload, or None."""
+    def list_autoscalers(self, namespace: str, kind: str, name: str) -> tuple[RawObject, ...]:
+        """Return the HorizontalPodAutoscalers of this workload, by name; two are a fault."""
         ...
 
     def list_jobs(self, namespace: str, tuning_uid: str) -> tuple[JobView, ...]:
@@ -101,6 +101,14 @@ class Namespace(Protocol):
 
     def list_selectors(self, namespace: str) -> tuple[Selector, ...]:
         """Return what picks pods by label here: Services, budgets, monitors, workloads, scalers."""
+        ...
+
+    def list_quotas(self, namespace: str) -> tuple[RawObject, ...]:
+        """Return the ResourceQuotas of a namespace."""
+        ...
+
+    def list_budgets(self, namespace: str) -> tuple[RawObject, ...]:
+        """Return the PodDisruptionBudgets of a namespace."""
         ...
 
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:

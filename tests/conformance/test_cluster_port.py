@@ -272,8 +272,7 @@ class TestApply:
             FieldExpectation(("spec", "maxReplicas"), 2, 5),
         )
         stage.cluster.apply_fields(ApplyFields(document, bounds, adopt=True))
-        found = stage.cluster.fetch_autoscaler(stage.namespace, "Deployment", "server")
-        assert found is not None
+        (found,) = stage.cluster.list_autoscalers(stage.namespace, "Deployment", "server")
         assert (found["spec"]["minReplicas"], found["spec"]["maxReplicas"]) == (1, 5)
 
 
@@ -316,9 +315,45 @@ class TestLook:
         cluster, namespace = stage.cluster, stage.namespace
         assert cluster.fetch_target(namespace, "Deployment", "nobody") is None
         assert cluster.fetch_target(namespace, "StatefulSet", "nobody") is None
-        assert cluster.fetch_autoscaler(namespace, "Deployment", "nobody") is None
+        assert cluster.list_autoscalers(namespace, "Deployment", "nobody") == ()
         assert cluster.fetch_config_map(namespace, "nobody") is None
         assert cluster.list_jobs(namespace, "nobody") == ()
+        assert cluster.list_quotas(namespace) == ()
+        assert cluster.list_budgets(namespace) == ()
+
+    def test_every_autoscaler_of_a_workload_is_listed_and_no_other(self, stage: Stage) -> None:
+        for name, scaled in (("zweiter", "server"), ("erster", "server"), ("fremd", "another")):
+            raw = cases.autoscaler()
+            raw["metadata"] = raw["metadata"] | {"name": name}
+            raw["spec"]["scaleTargetRef"] = raw["spec"]["scaleTargetRef"] | {"name": scaled}
+            stage.add(raw)
+        found = stage.cluster.list_autoscalers(stage.namespace, "Deployment", "server")
+        assert [raw["metadata"]["name"] for raw in found] == ["erster", "zweiter"]
+
+    def test_quotas_and_budgets_come_with_their_spec(self, stage: Stage) -> None:
+        stage.add(
+            {
+                "apiVersion": "v1",
+                "kind": "ResourceQuota",
+                "metadata": {"name": "team"},
+                "spec": {"hard": {"pods": "3"}},
+            }
+        )
+        budget = {"minAvailable": 1, "selector": {"matchLabels": {"tier": "web"}}}
+        stage.add(
+            {
+                "apiVersion": "policy/v1",
+                "kind": "PodDisruptionBudget",
+                "metadata": {"name": "budget"},
+                "spec": budget,
+            }
+        )
+        quotas = stage.cluster.list_quotas(stage.namespace)
+        budgets = stage.cluster.list_budgets(stage.namespace)
+        assert [(q["metadata"]["name"], q["spec"]["hard"]) for q in quotas] == [
+            ("team", {"pods": "3"})
+        ]
+        assert [b["spec"] for b in budgets] == [budget]
 
     def test_services_and_budgets_are_selectors(self, stage: Stage) -> None:
         stage.add(cases.service())

@@ -35,6 +35,7 @@ RIGHTS = {
     ("", "services"): {"list"},
     ("", "replicationcontrollers"): {"list"},
     ("policy", "poddisruptionbudgets"): {"list"},
+    ("", "resourcequotas"): {"list"},
     ("monitoring.coreos.com", "podmonitors"): {"list"},
     ("", "events"): {"create", "list"},
 }

@@ -138,13 +138,9 @@ class FakeCluster:
             revision=targets.current_revision(workload, sets),
         )
 
-    def fetch_autoscaler(self, namespace: str, kind: str, name: str) -> RawObject | None:
-        self._called("fetch_autoscaler")
-        for raw in self.store.look_at_all("HorizontalPodAutoscaler", namespace):
-            reference = raw["spec"]["scaleTargetRef"]
-            if (reference.get("kind"), reference.get("name")) == (kind, name):
-                return raw
-        return None
+    def list_autoscalers(self, namespace: str, kind: str, name: str) -> tuple[RawObject, ...]:
+        self._called("list_autoscalers")
+        return targets.scaling(self.store.all("HorizontalPodAutoscaler", namespace), kind, name)
 
     def list_jobs(self, namespace: str, tuning_uid: str) -> tuple[JobView, ...]:
         self._called("list_jobs")
@@ -179,6 +175,14 @@ class FakeCluster:
         scalers = self.store.look_at_all("HorizontalPodAutoscaler", namespace)
         found += [targets.autoscaler_selector(raw, workloads) for raw in scalers]
         return tuple(selector for selector in found if selector is not None)
+
+    def list_quotas(self, namespace: str) -> tuple[RawObject, ...]:
+        self._called("list_quotas")
+        return tuple(self.store.all("ResourceQuota", namespace))
+
+    def list_budgets(self, namespace: str) -> tuple[RawObject, ...]:
+        self._called("list_budgets")
+        return tuple(self.store.all("PodDisruptionBudget", namespace))
 
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         self._called("fetch_config_map")

@@ -66,6 +66,7 @@ EDITS: Mapping[str, EditEffect] = {
     "probes.gpuCheck": "Decision",
     "probes.benchmark": "Decision",
     "rollout.applyTimeoutSeconds": "Decision",
+    "rollout.allowDowntime": "Live",
     "rollout.warmupSeconds": "Decision",
     "rollout.verificationSeconds": "Decision",
     "rollout.onInconclusive": "Decision",

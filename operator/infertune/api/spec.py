@@ -216,6 +216,12 @@ class Rollout(SpecModel):
     apply_timeout_seconds: int = Field(
         600, ge=10, le=86_400, description="A rollout not finished by then is rolled back."
     )
+    allow_downtime: bool = Field(
+        default=False,
+        description="Whether a change may be rolled out though replicas that the traffic needs are "
+        "down meanwhile: strategy Recreate, a single replica without surge. Without it such a "
+        "change is recommended and not applied.",
+    )
     warmup_seconds: int = Field(
         30, ge=0, le=3600, description="Live traffic in this time after the rollout is not judged."
     )

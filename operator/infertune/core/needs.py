@@ -40,6 +40,7 @@ class Needs:
     config_maps: tuple[str, ...] = ()
     live: LiveWindow | None = None
     watch: bool = False
+    limits: bool = False
 
 
 _BY_STATE: dict[StateName, Needs] = {
@@ -72,7 +73,14 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
         config_maps=_config_maps(tuning.spec) if base.selectors or state == "Pending" else (),
         live=_live_window(tuning.spec, tuning.status, now),
         watch=base.watch,
+        limits=_may_begin(tuning.spec, tuning.status),
     )
+
+
+def _may_begin(spec: TuningSpec, status: TuningStatus) -> bool:
+    """Whether this tick may open a rollout, so that what stands against it has to be read."""
+    decided = status.state == "Deciding" and status.recommendation is not None
+    return decided and spec.mode == "Apply"
 
 
 def _config_maps(spec: TuningSpec) -> tuple[str, ...]:

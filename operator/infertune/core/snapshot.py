@@ -202,6 +202,9 @@ class Snapshot:
     ``live`` is NoData when Prometheus was asked and could not answer, None when it was not asked.
     ``config_maps`` holds those that the spec refers to, by name; a missing one is absent.
     ``rival`` is the tuning that has this target already; ``watched`` is filled in resting states.
+    ``quotas`` and ``budgets`` are the namespace's ResourceQuotas and PodDisruptionBudgets;
+    ``autoscaler`` is the first HorizontalPodAutoscaler of the target, ``other_autoscalers`` names
+    the rest.
     """
 
     now: datetime
@@ -215,3 +218,6 @@ class Snapshot:
     installation: Installation
     rival: Rival | None = None
     watched: WatchedObjects | None = None
+    quotas: tuple[RawObject, ...] = ()
+    budgets: tuple[RawObject, ...] = ()
+    other_autoscalers: tuple[str, ...] = ()

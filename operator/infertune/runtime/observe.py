@@ -14,6 +14,7 @@ from infertune.core.needs import LiveWindow, Needs, needs
 from infertune.core.snapshot import (
     Installation,
     LiveEvidence,
+    RawObject,
     Snapshot,
     TargetView,
     TuningView,
@@ -49,11 +50,12 @@ class Observer:
         wanted = needs(tuning, now)
         workload = workload_of(tuning)
         where = tuning.key.namespace
-        target, autoscaler = None, None
+        target: TargetView | None = None
+        autoscalers: tuple[RawObject, ...] = ()
         if workload is not None and wanted.target:
             target = self._reader.fetch_target(workload)
         if workload is not None and wanted.autoscaler:
-            autoscaler = self._reader.fetch_autoscaler(workload)
+            autoscalers = self._reader.list_autoscalers(workload)
         jobs = self._namespace.list_jobs(where, tuning.uid) if wanted.jobs else ()
         # What could pick a trial's pods matters before they are made, and costs a dozen lists.
         choosing = wanted.selectors and not any(job.role == "server" for job in jobs)
@@ -66,7 +68,7 @@ class Observer:
             now=now,
             tuning=tuning,
             target=target,
-            autoscaler=autoscaler,
+            autoscaler=autoscalers[0] if autoscalers else None,
             jobs=jobs,
             selectors=self._namespace.list_selectors(where) if choosing else (),
             config_maps=config_maps,
@@ -74,6 +76,9 @@ class Observer:
             installation=self._installation,
             rival=self._cache.rival_of(tuning),
             watched=self._reader.watched(tuning) if wanted.watch else None,
+            quotas=self._namespace.list_quotas(where) if wanted.limits else (),
+            budgets=self._namespace.list_budgets(where) if wanted.limits else (),
+            other_autoscalers=tuple(str(raw["metadata"]["name"]) for raw in autoscalers[1:]),
         )
 
     def _live(

@@ -24,11 +24,11 @@ class TargetReader:
             self._cache.keep_object(workload, found.raw)
         return found
 
-    def fetch_autoscaler(self, workload: WorkloadKey) -> RawObject | None:
-        """Return the workload's autoscaler as read now."""
-        found = self._namespace.fetch_autoscaler(workload.namespace, workload.kind, workload.name)
-        if found is not None:
-            self._cache.keep_object(autoscaler_key(workload), found)
+    def list_autoscalers(self, workload: WorkloadKey) -> tuple[RawObject, ...]:
+        """Return the workload's autoscalers as read now; the first is the one that is tuned."""
+        found = self._namespace.list_autoscalers(workload.namespace, workload.kind, workload.name)
+        if found:
+            self._cache.keep_object(autoscaler_key(workload), found[0])
         return found
 
     def watched(self, tuning: TuningView) -> WatchedObjects | None:
@@ -45,5 +45,5 @@ class TargetReader:
         if rollout.intent.autoscaler is None:
             return WatchedObjects(self._cache.object(workload), None)
         if self._cache.object(scaled) is None:
-            self.fetch_autoscaler(workload)
+            self.list_autoscalers(workload)
         return WatchedObjects(self._cache.object(workload), self._cache.object(scaled))

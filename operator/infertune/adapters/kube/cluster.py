@@ -161,15 +161,10 @@ class KubeCluster(KubeWriter):
             revision=targets.current_revision(workload, replica_sets),
         )
 
-    def fetch_autoscaler(self, namespace: str, kind: str, name: str) -> RawObject | None:
-        """Return the HorizontalPodAutoscaler that scales this workload, or None."""
+    def list_autoscalers(self, namespace: str, kind: str, name: str) -> tuple[RawObject, ...]:
+        """Return the HorizontalPodAutoscalers of this workload, by name; two are a fault."""
         path = list_path("autoscaling/v2", "HorizontalPodAutoscaler", namespace)
-        for raw in self._list(path):
-            reference = raw["spec"]["scaleTargetRef"]
-            group = str(reference.get("apiVersion", "")).partition("/")[0]
-            if (group, reference.get("kind"), reference.get("name")) == ("apps", kind, name):
-                return raw
-        return None
+        return targets.scaling(self._list(path), kind, name)
 
     def list_jobs(self, namespace: str, tuning_uid: str) -> tuple[JobView, ...]:
         """Return the Jobs this tuning owns, with pod states; results of finished probe pods."""
@@ -205,6 +200,14 @@ class KubeCluster(KubeWriter):
         scalers = self._list(list_path("autoscaling/v2", "HorizontalPodAutoscaler", namespace))
         found += [targets.autoscaler_selector(raw, workloads) for raw in scalers]
         return tuple(selector for selector in found if selector is not None)
+
+    def list_quotas(self, namespace: str) -> tuple[RawObject, ...]:
+        """Return the ResourceQuotas of a namespace."""
+        return tuple(self._list(list_path("v1", "ResourceQuota", namespace)))
+
+    def list_budgets(self, namespace: str) -> tuple[RawObject, ...]:
+        """Return the PodDisruptionBudgets of a namespace."""
+        return tuple(self._list(list_path("policy/v1", "PodDisruptionBudget", namespace)))
 
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """Return the data of a ConfigMap, or None."""

@@ -14,6 +14,7 @@ PLURALS: Mapping[tuple[str, str], str] = {
     ("v1", "Event"): "events",
     ("v1", "Pod"): "pods",
     ("v1", "ReplicationController"): "replicationcontrollers",
+    ("v1", "ResourceQuota"): "resourcequotas",
     ("v1", "Service"): "services",
     ("apps/v1", "Deployment"): "deployments",
     ("apps/v1", "ReplicaSet"): "replicasets",

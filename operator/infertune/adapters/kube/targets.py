@@ -88,6 +88,17 @@ def current_revision(workload: RawObject, replica_sets: Iterable[RawObject]) -> 
     return ""
 
 
+def scaling(autoscalers: Iterable[RawObject], kind: str, name: str) -> tuple[RawObject, ...]:
+    """Return the autoscalers whose target is this workload, by name."""
+    found = []
+    for raw in autoscalers:
+        reference = raw["spec"]["scaleTargetRef"]
+        group = str(reference.get("apiVersion", "")).partition("/")[0]
+        if (group, reference.get("kind"), reference.get("name")) == ("apps", kind, name):
+            found.append(raw)
+    return tuple(sorted(found, key=lambda raw: str(raw["metadata"]["name"])))
+
+
 def selector_in(kind: str, raw: RawObject) -> Selector | None:
     """Return what an object of this kind picks, read as its own API says; None for nothing.
 

@@ -18,6 +18,7 @@ from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import configuration_text, number
 from infertune.core.resolve import Resolved
 from infertune.core.slo import required_verification_seconds
+from infertune.core.states.holding import held_back, notes_of
 from infertune.core.states.recovery import runs_tuned_values
 from infertune.core.states.searching import candidate_of
 from infertune.core.story import Context, Outcome
@@ -44,7 +45,11 @@ def publish(context: Context, resolved: Resolved, recommendation: Recommendation
     against = _why_not_applied(context, resolved, recommendation)
     if against is not None:
         return _recommended(against, effects)
-    return _open_rollout(context, chosen, intent, effects)
+    held = held_back(context, resolved, intent, effects)
+    if held is not None:
+        return held
+    notes = notes_of(context, resolved, intent)
+    return _open_rollout(context, chosen, intent, effects, notes)
 
 
 def patch_content(context: Context, resolved: Resolved, chosen: Configuration) -> dict[str, str]:
@@ -75,7 +80,11 @@ def _why_not_applied(
 
 
 def _open_rollout(
-    context: Context, chosen: Configuration, intent: RolloutIntent, effects: tuple[Effect, ...]
+    context: Context,
+    chosen: Configuration,
+    intent: RolloutIntent,
+    effects: tuple[Effect, ...],
+    notes: tuple[str, ...],
 ) -> Outcome:
     command = restore_command(context.key, context.spec, intent)
     rollout = RolloutStatus(
@@ -84,7 +93,7 @@ def _open_rollout(
         seen_at=context.now,
         restore_command=command,
     )
-    words = f"applying {configuration_text(chosen)}"
+    words = "; ".join((f"applying {configuration_text(chosen)}", *notes))
     return Outcome(
         changes=(("rollout", rollout),),
         event="ApplyDecided",
