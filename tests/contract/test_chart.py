@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from infertune.adapters.kube.paths import PLURALS
-from infertune.core.snapshot import Installation
+from infertune.core.snapshot import Installation, Key
 from infertune.runtime.settings import settings_from
 from tests.contract.paths import CHART
 
@@ -121,12 +121,25 @@ def test_no_namespace_named_means_all_of_them(helm: Path) -> None:
 def test_named_namespaces_get_a_binding_each_and_nothing_else_does(helm: Path) -> None:
     documents = render(helm, watchNamespaces=["serving", "staging"])
     assert of_kind(documents, "ClusterRoleBinding") == []
-    bindings = {b["metadata"]["namespace"]: b for b in of_kind(documents, "RoleBinding")}
-    assert {space: b["roleRef"]["name"] for space, b in bindings.items()} == {
-        "serving": "infertune",
-        "staging": "infertune",
-        "infertune-system": LEASE_BINDING,
+    bindings = {
+        (b["metadata"]["namespace"], b["roleRef"]["name"])
+        for b in of_kind(documents, "RoleBinding")
     }
+    assert bindings == {
+        ("serving", "infertune"),
+        ("staging", "infertune"),
+        ("infertune-system", LEASE_BINDING),
+        ("infertune-system", "infertune-switches"),
+    }
+    (role,) = (r for r in of_kind(documents, "Role") if "switches" in r["metadata"]["name"])
+    assert role["rules"] == [
+        {
+            "apiGroups": [""],
+            "resources": ["configmaps"],
+            "resourceNames": ["infertune-switches"],
+            "verbs": ["get"],
+        }
+    ]
     (deployment,) = of_kind(documents, "Deployment")
     assert environment(deployment)["INFERTUNE_NAMESPACES"] == "serving,staging"
 
@@ -185,10 +198,20 @@ def test_the_chart_tells_the_operator_all_it_has_to_know(helm: Path) -> None:
         probe_image="infertune/probes:0.1.0",
         gpu_probe_image="gpu:1",
         trial_priority_class="infertune-trial",
+        switches=Key("infertune-system", "infertune-switches"),
     )
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"health": settings.health_port, "metrics": settings.metrics_port}
+
+
+@pytest.mark.parametrize("freeze", [True, False])
+def test_the_freeze_of_the_values_is_what_the_switch_says_at_first(
+    helm: Path, *, freeze: bool
+) -> None:
+    (switches,) = of_kind(render(helm, freeze=freeze), "ConfigMap")
+    assert switches["metadata"]["name"] == "infertune-switches"
+    assert switches["data"] == {"freeze": "true" if freeze else "false"}
 
 
 def test_trials_never_push_a_pod_off_its_node(helm: Path) -> None:

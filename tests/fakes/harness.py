@@ -22,7 +22,9 @@ from infertune.runtime.telling import Silence
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.controllers import SimulatedNode, World
 
-INSTALLATION = Installation(probe_image="infertune-probes:test")
+INSTALLATION = Installation(
+    probe_image="infertune-probes:test", switches=Key("infertune-system", "infertune-switches")
+)
 MOST_TICKS = 200
 
 

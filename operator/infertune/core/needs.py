@@ -41,13 +41,14 @@ class Needs:
     live: LiveWindow | None = None
     watch: bool = False
     limits: bool = False
+    switches: bool = False
 
 
 _BY_STATE: dict[StateName, Needs] = {
     "Pending": Needs(target=True, autoscaler=True, jobs=True),
     "Probing": Needs(target=True, autoscaler=True, jobs=True),
     "Searching": Needs(target=True, autoscaler=True, jobs=True, selectors=True),
-    "Deciding": Needs(target=True, autoscaler=True, jobs=True),
+    "Deciding": Needs(target=True, autoscaler=True, jobs=True, switches=True),
     "Applying": Needs(target=True, autoscaler=True),
     "Verifying": Needs(target=True, autoscaler=True),
     "RollingBack": Needs(target=True, autoscaler=True),
@@ -74,6 +75,7 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
         live=_live_window(tuning.spec, tuning.status, now),
         watch=base.watch,
         limits=_may_begin(tuning.spec, tuning.status),
+        switches=base.switches and tuning.spec.mode == "Apply",
     )
 
 

@@ -105,9 +105,11 @@ def _up_to_date(tuning: TuningView, now: datetime) -> TuningView:
     """Return the tuning with what each look notes by itself, whatever is decided then.
 
     An edit of fields that are read at every look needs no new start. A look at an open rollout
-    keeps its clock going; a suspended one stands still.
+    keeps its clock going; a suspended one stands still. A retry is meant for a tuning that rests.
     """
     status = tuning.status
+    if status.state not in RESTING:
+        status = status.model_copy(update={"retry_answered": tuning.wishes.retry})
     spec = tuning.spec if isinstance(tuning.spec, TuningSpec) else None
     if spec is not None and status.observed_generation > 0 and answers_this_spec(tuning):
         status = status.model_copy(update={"observed_generation": tuning.generation})

@@ -188,11 +188,13 @@ class Installation:
     """What the chart decided for this installation: images of our own pods, their priority.
 
     ``gpu_probe_image`` runs where the target asks for a GPU; empty means that none is installed.
+    ``switches`` is the ConfigMap in which an admin may freeze all rollouts; None: there is none.
     """
 
     probe_image: str
     gpu_probe_image: str = ""
     trial_priority_class: str = ""
+    switches: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +207,7 @@ class Snapshot:
     ``quotas`` and ``budgets`` are the namespace's ResourceQuotas and PodDisruptionBudgets;
     ``autoscaler`` is the first HorizontalPodAutoscaler of the target, ``other_autoscalers`` names
     the rest.
+    ``frozen``: an admin has frozen all rollouts of this installation.
     """
 
     now: datetime
@@ -221,3 +224,4 @@ class Snapshot:
     quotas: tuple[RawObject, ...] = ()
     budgets: tuple[RawObject, ...] = ()
     other_autoscalers: tuple[str, ...] = ()
+    frozen: bool = False

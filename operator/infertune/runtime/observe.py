@@ -79,7 +79,16 @@ class Observer:
             quotas=self._namespace.list_quotas(where) if wanted.limits else (),
             budgets=self._namespace.list_budgets(where) if wanted.limits else (),
             other_autoscalers=tuple(str(raw["metadata"]["name"]) for raw in autoscalers[1:]),
+            frozen=wanted.switches and self._frozen(),
         )
+
+    def _frozen(self) -> bool:
+        """Return whether an admin has frozen all rollouts; a failed read ends the tick."""
+        where = self._installation.switches
+        if where is None:
+            return False
+        content = self._namespace.fetch_config_map(where.namespace, where.name) or {}
+        return content.get("freeze", "").strip().lower() == "true"
 
     def _live(
         self, tuning: TuningView, wanted: Needs, target: TargetView | None, now: datetime

@@ -7,7 +7,7 @@ Trade-off: no configuration file; the chart sets a handful of variables.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from infertune.core.snapshot import Installation
+from infertune.core.snapshot import Installation, Key
 
 LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
 
@@ -54,6 +54,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
             probe_image=image,
             gpu_probe_image=environment.get("INFERTUNE_GPU_PROBE_IMAGE", "").strip(),
             trial_priority_class=environment.get("INFERTUNE_PRIORITY_CLASS", "").strip(),
+            switches=_switches(environment.get("INFERTUNE_SWITCHES", "").strip()),
         ),
         namespaces=tuple(sorted({name.strip() for name in names if name.strip()})),
         log_level=level,
@@ -64,6 +65,14 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         lease_name=environment.get("INFERTUNE_LEASE_NAME", "").strip() or "infertune",
         resync_seconds=float(_whole(environment, "INFERTUNE_RESYNC_SECONDS", 120, 5, 3600)),
     )
+
+
+def _switches(text: str) -> Key | None:
+    namespace, _, name = text.partition("/")
+    if text and not (namespace and name):
+        message = f"INFERTUNE_SWITCHES is {text!r}: it takes NAMESPACE/NAME of a ConfigMap"
+        raise SettingsError(message)
+    return Key(namespace, name) if text else None
 
 
 def _whole(

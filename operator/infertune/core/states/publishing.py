@@ -18,6 +18,7 @@ from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import configuration_text, number
 from infertune.core.resolve import Resolved
 from infertune.core.slo import required_verification_seconds
+from infertune.core.states.freezing import frozen
 from infertune.core.states.holding import held_back, notes_of
 from infertune.core.states.recovery import runs_tuned_values
 from infertune.core.states.searching import candidate_of
@@ -45,7 +46,7 @@ def publish(context: Context, resolved: Resolved, recommendation: Recommendation
     against = _why_not_applied(context, resolved, recommendation)
     if against is not None:
         return _recommended(against, effects)
-    held = held_back(context, resolved, intent, effects)
+    held = held_back(context, resolved, intent, effects) or frozen(context, effects)
     if held is not None:
         return held
     notes = notes_of(context, resolved, intent)
