@@ -45,7 +45,9 @@ def last_good(intent: RolloutIntent, state: RecordState = "Open") -> str:
         "state": state,
         "tuning": {"name": intent.tuning_name, "uid": intent.tuning_uid},
         "baseline": _plain(baseline.model_dump(mode="json", by_alias=True, exclude_none=True)),
-        "intent": intent.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_APART),
+        "intent": _plain(
+            intent.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_APART)
+        ),
     }
     return canonical_json(content)
 
