@@ -21,6 +21,7 @@ ConditionType = Literal[
     "RecommendationReady",
     "Applied",
     "Verified",
+    "HPAMetricBlind",
     "FieldConflict",
 ]
 CONDITION_TYPES: tuple[ConditionType, ...] = get_args(ConditionType)

@@ -100,6 +100,8 @@ def choose(
     trough: float,
     limits: ReplicaLimits,
     incumbent: Candidate,
+    *,
+    metric_follows_load: bool = True,
 ) -> Choice | None:
     """Return the cheapest candidate that carries the peak within the limits; None without one.
 
@@ -119,7 +121,9 @@ def choose(
     highest = max(carrier.knee_rate for carrier in cheapest)
     equal = [one for one in cheapest if one.knee_rate >= highest * (1 - NOISE)]
     best = min(equal, key=lambda one: (one.candidate != incumbent, _batch_order(one.candidate)))
-    bounds = replica_bounds(best.knee_rate, peak, trough, limits)
+    bounds = replica_bounds(
+        best.knee_rate, peak, trough, limits, metric_follows_load=metric_follows_load
+    )
     assert bounds is not None, "a feasible candidate has bounds"
     why = (
         f"{fewest} {'replicas carry' if fewest > 1 else 'replica carries'} "
@@ -128,6 +132,8 @@ def choose(
     )
     if best.candidate == incumbent:
         why += "; today's configuration is kept, nothing is better by more than 5 %"
+    if not metric_follows_load:
+        why += "; the autoscaler's metric does not follow the load, so the lower bound carries it"
     return Choice(best.candidate, best.knee_rate, fewest, bounds, why)
 
 

@@ -29,12 +29,12 @@ def intent_of(
     knob = spec.knobs.batch_size
     before = values_of(resolved.container, knob)
     after = with_values(before, knob, image=candidate.image, batch_size=candidate.batch_size)
-    if before == after and (resolved.bounds is None or resolved.bounds == bounds):
+    scaled = resolved.writable_bounds not in (None, bounds)
+    if before == after and not scaled:
         return None
     if before.image == after.image:
         before = before.model_copy(update={"image": None})
         after = after.model_copy(update={"image": None})
-    scaled = resolved.bounds is not None and resolved.bounds != bounds
     intent = RolloutIntent(
         target_uid=resolved.uid,
         container=str(resolved.container["name"]),

@@ -11,6 +11,7 @@ from typing import Any
 from infertune.api.conditions import ConditionType
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, Configuration
+from infertune.core.autoscaling import Owner, ambiguous, owner_of
 from infertune.core.knobs import KnobProblem, find_container, read_batch
 from infertune.core.snapshot import Installation, RawObject, Snapshot
 
@@ -41,6 +42,7 @@ class Resolved:
     autoscaler: str | None
     autoscaler_uid: str | None
     bounds: Bounds | None
+    bounds_owner: Owner | None
     replicas: int
     nodes: tuple[str, ...]
     gpus: int
@@ -51,6 +53,11 @@ class Resolved:
     def image(self) -> str:
         """Image of the serving container."""
         return str(self.container.get("image", ""))
+
+    @property
+    def writable_bounds(self) -> Bounds | None:
+        """Today's bounds where they may be written; None without an autoscaler of one's own."""
+        return None if self.bounds_owner is not None else self.bounds
 
     @property
     def configuration(self) -> Configuration:
@@ -90,6 +97,9 @@ def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
         words = f"container {container.get('name')!r} declares no port: set spec.load.port"
         return Problem("TargetAvailable", "PortUnknown", words)
     autoscaler = snapshot.autoscaler
+    if autoscaler is not None and snapshot.other_autoscalers:
+        names = (str(autoscaler["metadata"]["name"]), *snapshot.other_autoscalers)
+        return Problem("TargetAvailable", "AutoscalerAmbiguous", ambiguous(names))
     nodes = sorted({pod.node for pod in snapshot.target.pods if pod.node})
     return Resolved(
         uid=str(raw["metadata"]["uid"]),
@@ -102,6 +112,7 @@ def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
         autoscaler=autoscaler["metadata"]["name"] if autoscaler else None,
         autoscaler_uid=autoscaler["metadata"]["uid"] if autoscaler else None,
         bounds=bounds_of(autoscaler),
+        bounds_owner=owner_of(autoscaler),
         replicas=int(raw["spec"].get("replicas", 1)),
         nodes=tuple(nodes[:MAX_PROBED_NODES]),
         gpus=_gpus(container),

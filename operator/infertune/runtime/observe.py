@@ -8,6 +8,7 @@ precondition again.
 from datetime import datetime, timedelta
 
 from infertune.api.spec import TuningSpec
+from infertune.core.autoscaling import ours_first
 from infertune.core.evidence import NoData
 from infertune.core.knobs import KnobProblem, find_container
 from infertune.core.needs import LiveWindow, Needs, needs
@@ -55,7 +56,9 @@ class Observer:
         if workload is not None and wanted.target:
             target = self._reader.fetch_target(workload)
         if workload is not None and wanted.autoscaler:
-            autoscalers = self._reader.list_autoscalers(workload)
+            intent = tuning.status.rollout and tuning.status.rollout.intent
+            found = self._reader.list_autoscalers(workload)
+            autoscalers = ours_first(found, intent.autoscaler if intent else None)
         jobs = self._namespace.list_jobs(where, tuning.uid) if wanted.jobs else ()
         # What could pick a trial's pods matters before they are made, and costs a dozen lists.
         choosing = wanted.selectors and not any(job.role == "server" for job in jobs)

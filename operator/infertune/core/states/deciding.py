@@ -16,6 +16,7 @@ from infertune.api.status import (
     TrialRecord,
     VerdictName,
 )
+from infertune.core.autoscaling import blindness, metric_observation
 from infertune.core.capacity import Carrier, Choice, choose, knee_of
 from infertune.core.cost import cost_of, declared_price
 from infertune.core.evidence import NoData
@@ -26,7 +27,7 @@ from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.space import Candidate
 from infertune.core.states.honest_no import nothing_keeps_it
 from infertune.core.states.pending import not_there
-from infertune.core.states.publishing import patch_content, publish
+from infertune.core.states.publishing import foreign_bounds, patch_content, publish
 from infertune.core.states.searching import candidate_of
 from infertune.core.story import Context, Outcome
 
@@ -57,11 +58,14 @@ def _recommend(context: Context, resolved: Resolved) -> Outcome:
         withheld = better.candidate.image
     recommendation = _recommendation(context, resolved, choice, withheld)
     words = f"{configuration_text(recommendation.configuration)}: {recommendation.reason}"
+    not_written = foreign_bounds(resolved, choice.bounds)
+    foreign = "" if not_written is None else f"; {not_written}"
     return Outcome(
         changes=(("recommendation", recommendation),),
         observed=(
             Observation("SLOAchievable", "True", "Measured", words),
-            Observation("RecommendationReady", "True", "Decided", words),
+            Observation("RecommendationReady", "True", "Decided", words + foreign),
+            metric_observation(context.snapshot.autoscaler),
         ),
         told=(Event("Normal", "Recommended", words),),
         decision=f"recommended {words}",
@@ -78,6 +82,7 @@ def _choice(context: Context, carriers: tuple[Carrier, ...], incumbent: Candidat
         float(demand.trough_requests_per_second),
         context.spec.knobs.replicas,
         incumbent,
+        metric_follows_load=blindness(context.snapshot.autoscaler) is None,
     )
 
 

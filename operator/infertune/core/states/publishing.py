@@ -6,6 +6,7 @@ speaks against writing to the target is answered here, before the first write, a
 
 from infertune.api.conditions import Observation
 from infertune.api.status import Bounds, Configuration, Recommendation, RolloutIntent, RolloutStatus
+from infertune.core.autoscaling import not_ours, scaled_object_patch
 from infertune.core.evidence import NoData
 from infertune.core.intents import intent_of, restore_command
 from infertune.core.knobs import values_of, with_values
@@ -39,9 +40,11 @@ def publish(context: Context, resolved: Resolved, recommendation: Recommendation
     effects = (CreateObject(recommendation_config_map(context.tuning, content)),)
     intent = intent_of(context.key, context.spec, resolved, candidate, bounds)
     if intent is None:
-        seen = Observation("Applied", "True", "NothingToChange", "today's settings are the best")
         return Outcome(
-            event="NothingToChange", observed=(seen,), effects=effects, requeue_seconds=0.0
+            event="NothingToChange",
+            observed=(_nothing_to_change(resolved, bounds),),
+            effects=effects,
+            requeue_seconds=0.0,
         )
     against = _why_not_applied(context, resolved, recommendation)
     if against is not None:
@@ -49,7 +52,8 @@ def publish(context: Context, resolved: Resolved, recommendation: Recommendation
     held = held_back(context, resolved, intent, effects) or frozen(context, effects)
     if held is not None:
         return held
-    notes = notes_of(context, resolved, intent)
+    foreign = foreign_bounds(resolved, bounds)
+    notes = (*([foreign] if foreign else []), *notes_of(context, resolved, intent))
     return _open_rollout(context, chosen, intent, effects, notes)
 
 
@@ -60,7 +64,25 @@ def patch_content(context: Context, resolved: Resolved, chosen: Configuration) -
         values_of(resolved.container, knob), knob, image=chosen.image, batch_size=chosen.batch_size
     )
     name = str(resolved.container["name"])
-    return patches(context.spec, name, values, resolved.autoscaler, bounds_wanted(chosen))
+    bounds, owner = bounds_wanted(chosen), resolved.bounds_owner
+    autoscaler = resolved.autoscaler if owner is None else None
+    found = patches(context.spec, name, values, autoscaler, bounds)
+    return found | scaled_object_patch(owner, bounds)
+
+
+def _nothing_to_change(resolved: Resolved, bounds: Bounds) -> Observation:
+    foreign = foreign_bounds(resolved, bounds)
+    if foreign is not None:
+        return Observation("Applied", "False", "BoundsNotOurs", foreign)
+    return Observation("Applied", "True", "NothingToChange", "today's settings are the best")
+
+
+def foreign_bounds(resolved: Resolved, bounds: Bounds) -> str | None:
+    """Return the sentence about recommended bounds that are somebody else's to write, or None."""
+    owner, name = resolved.bounds_owner, resolved.autoscaler
+    if owner is None or name is None or resolved.bounds == bounds:
+        return None
+    return not_ours(name, owner, bounds)
 
 
 def _why_not_applied(
