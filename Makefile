@@ -77,12 +77,16 @@ coverage: $(READY) ## The same, with the gate: 95 % of the branches of core and 
 unit-coverage: $(READY) ## Half of coverage: what computes, with the gate
 	$(PYTEST) -q -m "$(ALONE)" $(PROCESSES:%=--ignore=%) --cov --cov-branch --cov-fail-under=95
 
+.PHONY: scenarios
+scenarios: $(READY) ## Every story with every kill and every fault at each of its points, and every mutant
+	INFERTUNE_EVERY_POINT=1 $(PYTEST) -q tests/scenario -m "$(ALONE)"
+
 .PHONY: test
 test: check coverage ## What CI runs, 15 minutes at most: check, unit, real API server and node
 	.ci/with-cluster $(PYTEST) -m "(real_api or ci) and not gpu" -ra --durations=10
 
 .PHONY: test-full
-test-full: check coverage ## Everything, with every end-to-end test
+test-full: check coverage scenarios ## Everything, with every end-to-end test
 	.ci/with-cluster $(PYTEST) -m "real_api or e2e or gpu" -ra --durations=20
 
 .PHONY: verify

@@ -6,13 +6,14 @@ by changing the world between steps.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from infertune.api.status import TuningStatus
 from infertune.api.v1alpha1 import KIND, parse_status
 from infertune.core.manifests.naming import LABEL_TUNING_UID
 from infertune.core.reconcile import plan
 from infertune.core.snapshot import Installation, Key
-from infertune.ports import MetricsSource
+from infertune.ports import ClusterError, MetricsSource
 from infertune.runtime.cache import WatchCache
 from infertune.runtime.doorbell import Doorbell
 from infertune.runtime.engine import Engine
@@ -21,19 +22,34 @@ from infertune.runtime.reconciler import Decide, Reconciler
 from infertune.runtime.telling import Silence
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.controllers import SimulatedNode, World
+from tests.fakes.doors import Doors
 
 INSTALLATION = Installation(
     probe_image="infertune-probes:test", switches=Key("infertune-system", "infertune-switches")
 )
 MOST_TICKS = 200
+RESYNC_SECONDS = 120.0
 
 
 class OperatorKilled(BaseException):
     """Raised from a hook of the fake cluster: the process is gone at this very point."""
 
 
+class Noticed(Silence):
+    """Telemetry that counts the ticks that ended in a crash: the tick guard hides them."""
+
+    def __init__(self) -> None:
+        self.crashed_ticks = 0
+
+    def ticked(self, outcome: str, seconds: float) -> None:
+        self.crashed_ticks += outcome == "failed"
+
+
 class Harness:
-    """One operator, one simulated cluster, one clock."""
+    """One operator, one simulated cluster, one clock.
+
+    Every call of the operator passes ``doors``, where a test may put a doorkeeper.
+    """
 
     def __init__(
         self,
@@ -45,29 +61,42 @@ class Harness:
         self.cluster = cluster
         self.clock = cluster.clock
         self.node = SimulatedNode(cluster, world)
-        self._metrics = metrics
+        self.doors = Doors()
+        self.noticed = Noticed()
+        self._port = self.doors.before(cluster)
+        self._metrics = self.doors.before(metrics)
         self._decide = decide
         cluster.store.listeners.append(self._deliver)
         self.start_operator()
 
     def start_operator(self) -> None:
         """Start a fresh process: empty cache, empty queue, the initial list of everything."""
-        cache = WatchCache(self.cluster)
-        observer = Observer(self.cluster, self._metrics, cache, INSTALLATION)
-        telemetry = Silence()
-        reconciler = Reconciler(self.cluster, observer, cache, self.clock, telemetry, self._decide)
+        cache = WatchCache(self._port)
+        observer = Observer(self._port, self._metrics, cache, INSTALLATION)
+        telemetry = self.noticed
+        reconciler = Reconciler(self._port, observer, cache, self.clock, telemetry, self._decide)
+        reconciler._executor = self.doors.announce(reconciler._executor)
         self.reconciler = reconciler
-        self.engine = Engine(reconciler.run, self.cluster, cache, self.clock, telemetry)
+        self.engine = Engine(reconciler.run, self._port, cache, self.clock, telemetry)
+        self._resynced = self.clock.now()
         self._bell = Doorbell(cache, self.engine.queue.add, self.engine.lag.heard)
         for kind in (KIND, "Deployment", "StatefulSet", "HorizontalPodAutoscaler", "Job", "Pod"):
-            for raw in self.cluster.store.all(kind):
+            for raw in self.cluster.store.look_at_all(kind):
                 self._deliver("ADDED", raw)
 
     def step(self, seconds: float = 1.0) -> None:
         """Let time pass, the cluster move once, and all due ticks run."""
         self.clock.advance(seconds)
         self.node.tick()
+        self._resync()
         self.run_due()
+
+    def _resync(self) -> None:
+        """Compare the list with what the watches told, as the engine's own thread does."""
+        if (self.clock.now() - self._resynced).total_seconds() >= RESYNC_SECONDS:
+            self._resynced = self.clock.now()
+            with suppress(ClusterError):
+                self.engine.resync()
 
     def run_due(self) -> int:
         """Run every tick that is due now; return how many ran.

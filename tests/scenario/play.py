@@ -1,0 +1,217 @@
+"""Play a story, undisturbed or with one disturbance, and look at the world after every call.
+
+Role: the doorkeeper that counts calls, carries out the disturbance, and checks what must hold at
+every step. Trade-off: polls that see the same recorded world are one point: of the reads of one
+method between two writes in one state, the first is disturbed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from infertune.api.v1alpha1 import KIND
+from infertune.core.manifests.naming import FINALIZER
+from infertune.core.rollout import ROLLOUT_OPEN
+from tests.fakes.doors import Call
+from tests.fakes.harness import OperatorKilled
+from tests.scenario.book import Act, End, Story, end_of
+from tests.scenario.disturbances import (
+    DEAD_SECONDS,
+    FAULTS,
+    NEVER_FAIL,
+    OUTAGE,
+    OUTAGE_SECONDS,
+    Point,
+)
+from tests.scenario.stories import Stage
+
+LONGEST_SECONDS = 3600.0
+RECOVERY_SECONDS = 600.0
+TARGETS = frozenset({"Deployment", "StatefulSet", "HorizontalPodAutoscaler"})
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One call of the undisturbed story, and how many writes came before it in which state."""
+
+    call: Call
+    number: int
+    writes_before: int
+    state: str
+
+
+class Keeper:
+    """Stands at the doors of one stage."""
+
+    def __init__(self, story: Story, stage: Stage, point: Point | None) -> None:
+        self.story, self.stage, self.point = story, stage, point
+        self.seen: list[Seen] = []
+        self.fired = False
+        self._writes = 0
+        self._left = 0
+        self._dark_until: datetime | None = None
+        stage.harness.doors.keeper = self
+
+    def __call__(self, call: Call, go: Callable[[], Any]) -> Any:
+        number = len(self.seen)
+        self.seen.append(Seen(call, number, self._writes, self.stage.state()))
+        if call.writes:
+            check_licence(self.stage, call)
+        answer = self._answered(call, number, go)
+        if call.writes:
+            self._writes += 1
+            check_whole(self.story, self.stage)
+        return answer
+
+    def _answered(self, call: Call, number: int, go: Callable[[], Any]) -> Any:
+        point = self.point
+        if point is None:
+            return go()
+        here = number == point.number and not self.fired
+        if here:
+            assert call.method == point.method, "the story is not the same twice"
+            self.fired = True
+        if point.kind in DEAD_SECONDS:
+            return self._killed(point, go) if here else go()
+        if point.kind == OUTAGE:
+            return self._dark(call, go, begins=here)
+        fault = FAULTS[point.kind]
+        if here:
+            self._left = fault.times
+        if self._left and call.method == point.method:
+            self._left -= 1
+            return fault.answer(call, go)
+        return go()
+
+    def _killed(self, point: Point, go: Callable[[], Any]) -> Any:
+        if not point.before:
+            go()
+        raise OperatorKilled
+
+    def _dark(self, call: Call, go: Callable[[], Any], *, begins: bool) -> Any:
+        now = self.stage.clock.now()
+        if begins:
+            self._dark_until = now + timedelta(seconds=OUTAGE_SECONDS)
+        if self._dark_until is None or now >= self._dark_until or call.method in NEVER_FAIL:
+            return go()
+        return FAULTS["timeout, not done"].answer(call, go)
+
+
+def check_licence(stage: Stage, call: Call) -> None:
+    """Assert that a write to a target follows from what an earlier tick has recorded."""
+    if call.effect != "ApplyFields":
+        return
+    document = call.args[0].document
+    if document["kind"] not in TARGETS or "spec" not in document:
+        return
+    assert "replicas" not in document["spec"], "spec.replicas is never ours"
+    raw = stage.cluster.store.look(KIND, *stage.place())
+    assert raw is not None, "a write for a tuning that is gone"
+    status = raw["status"]
+    intent = (status.get("rollout") or {}).get("intent")
+    assert status["state"] in ROLLOUT_OPEN, f"a write in {status['state']}"
+    assert intent is not None, "a write without a recorded intent"
+    assert FINALIZER in raw["metadata"].get("finalizers", ()), "a write without the finalizer"
+    assert document["metadata"]["uid"] in {intent["targetUid"], intent.get("autoscalerUid")}
+
+
+def check_whole(story: Story, stage: Stage) -> None:
+    """Assert that every object is wholly old or wholly new, and the mix of them safe."""
+    mix = story.mix(stage)
+    assert mix in story.safe, f"{story.name}: {mix} must never be seen"
+    for raw in stage.cluster.store.look_at_all("Deployment"):
+        for entry in raw["metadata"]["managedFields"]:
+            if entry["manager"] == "infertune":
+                assert "f:replicas" not in entry["fieldsV1"].get("f:spec", {}), "replicas are ours"
+
+
+@dataclass(slots=True)
+class Played:
+    """A story that was played to its end."""
+
+    stage: Stage
+    keeper: Keeper
+    end: End
+    problems: list[str] = field(default_factory=list)
+
+
+def play(story: Story, point: Point | None = None, wanted: End | None = None) -> Played:
+    """Play a story to its end; with a wanted end, as long as it may take to get there."""
+    stage = story.stage()
+    keeper = Keeper(story, stage, point)
+    acts = list(story.acts)
+    waited = 0.0
+    while acts or not story.rest(stage):
+        assert waited < LONGEST_SECONDS, f"{story.name} rests in no state: {stage.state()}"
+        waited += step(story, stage, keeper, acts)
+    for _ in range(5):
+        step(story, stage, keeper, acts)
+    waited = 0.0
+    while wanted is not None and end_of(story, stage) != wanted and waited < RECOVERY_SECONDS:
+        waited += step(story, stage, keeper, acts)
+    assert stage.harness.noticed.crashed_ticks == 0, "a tick crashed"
+    return Played(stage, keeper, end_of(story, stage))
+
+
+def step(story: Story, stage: Stage, keeper: Keeper, acts: list[Act]) -> float:
+    """Let time pass once; a process that ends is started anew. Returns the seconds that passed."""
+    passed = stage.step_seconds
+    try:
+        stage.harness.step(passed)
+    except OperatorKilled:
+        check_whole(story, stage)
+        assert keeper.point is not None
+        dead = DEAD_SECONDS[keeper.point.kind]
+        while dead > 0:
+            stage.clock.advance(passed)
+            stage.harness.node.tick()
+            dead -= passed
+            passed += stage.step_seconds
+            _act(stage, acts)
+        stage.harness.start_operator()
+    check_whole(story, stage)
+    _act(stage, acts)
+    return passed
+
+
+def _act(stage: Stage, acts: list[Act]) -> None:
+    if acts and acts[0].when(stage):
+        acts.pop(0).do(stage)
+
+
+@cache
+def undisturbed(story: Story) -> Played:
+    """Return the story as it goes when nothing goes wrong."""
+    return play(story)
+
+
+def points(story: Story, kind: str) -> tuple[Point, ...]:
+    """Return every point at which this disturbance can meet the story."""
+    return tuple(_points(story, kind))
+
+
+def _points(story: Story, kind: str) -> Iterator[Point]:
+    calls = [one for one in undisturbed(story).keeper.seen if one.call.writes]
+    if kind in DEAD_SECONDS:
+        first = calls[0]
+        yield Point(kind, first.number, first.call.method, first.call.effect, before=True)
+    elif kind == OUTAGE:
+        calls = [one for one in calls if one.call.method not in NEVER_FAIL]
+    else:
+        fault = FAULTS[kind]
+        fitting = [one for one in calls if fault.fits(one.call)]
+        reads = [one for one in _distinct_reads(story) if fault.fits(one.call)]
+        calls = [*fitting, *reads[:: fault.one_read_in]]
+    for one in sorted(calls, key=lambda one: one.number):
+        yield Point(kind, one.number, one.call.method, one.call.effect)
+
+
+def _distinct_reads(story: Story) -> Iterator[Seen]:
+    polls: set[tuple[str, int, str]] = set()
+    for one in undisturbed(story).keeper.seen:
+        poll = (one.call.method, one.writes_before, one.state)
+        if not one.call.writes and poll not in polls:
+            polls.add(poll)
+            yield one
