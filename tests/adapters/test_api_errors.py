@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from infertune.adapters.kube.errors import error_of
+from infertune.adapters.kube.errors import NotServed, error_of
 from infertune.ports import (
     AlreadyExists,
     Conflict,
@@ -17,7 +17,7 @@ from infertune.ports import (
 
 
 def status(reason: str, message: str, *causes: dict[str, str]) -> str:
-    details = {"causes": list(causes)}
+    details = {"causes": list(causes)} | ({"name": "server"} if reason == "NotFound" else {})
     return json.dumps({"kind": "Status", "reason": reason, "message": message, "details": details})
 
 
@@ -45,7 +45,13 @@ RBAC = 'pods is forbidden: User "x" cannot list resource "pods" in API group "" 
         ),
         pytest.param(401, status("Unauthorized", "Unauthorized"), Forbidden, id="credentials"),
         pytest.param(404, status("NotFound", "not found"), Gone, id="not found"),
-        pytest.param(404, "404 page not found\n", Gone, id="group not served"),
+        pytest.param(404, "404 page not found\n", NotServed, id="group not served"),
+        pytest.param(
+            404,
+            status("", "the server could not find the requested resource"),
+            NotServed,
+            id="kind not served: no object is gone",
+        ),
         pytest.param(410, status("Expired", "too old"), Gone, id="expired"),
         pytest.param(409, status("AlreadyExists", "exists"), AlreadyExists, id="name taken"),
         pytest.param(409, status("Conflict", "modified"), Conflict, id="old version"),

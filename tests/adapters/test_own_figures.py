@@ -12,7 +12,7 @@ from infertune.adapters.kube.connection import Connection
 from infertune.adapters.prometheus_queries import PrometheusQueries
 from infertune.adapters.telemetry import RuntimeMetrics
 from infertune.core.evidence import NoData
-from infertune.ports import Gone, Unavailable
+from infertune.ports import Unavailable
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_every_request_is_counted_with_its_answer(stub: str) -> None:
     for path in ("/found", "/found", "/absent"):
         try:
             connection.get(path)
-        except Gone:
+        except Unavailable:
             assert path == "/absent"
     connection.close()
     name = "infertune_api_requests_total"

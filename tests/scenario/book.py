@@ -111,18 +111,3 @@ def end_of(story: Story, stage: Stage) -> End:
 
 
 _LASTING = frozenset({"Applied", "Verified", "FieldConflict"})
-
-
-def halted_honestly(story: Story, stage: Stage) -> bool:
-    """Return whether the tuning stopped safe, clean and loud: a human is told, nothing is left."""
-    end = end_of(story, stage)
-    if end.state == "gone":
-        return False
-    told = {c.type: c.status for c in stage.status().conditions}
-    return (
-        end.state == "Halted"
-        and end.mix in story.safe
-        and told.get("Stalled") == "True"
-        and not end.jobs
-        and not end.finalizers
-    )

@@ -1,8 +1,8 @@
 """What may go wrong at one call: the process ends, or the answer is not the wanted one.
 
 Role: every kind of disturbance as a doorkeeper would carry it out. A status code becomes an error
-by the very function that the real adapter uses. Trade-off: what an adapter turns into a result (a
-404 of a single object is None, a metrics source that fails is NoData) is returned as that result.
+by the very function that the real adapter uses. Trade-off: no read is answered with a 404 that
+names an existing object, since no API server does; objects that are really gone have stories.
 """
 
 import json
@@ -17,8 +17,6 @@ from tests.fakes.doors import Call, may_return
 
 # Methods that never fail, with the reason. They are killed at all the same.
 NEVER_FAIL = {"post_event": "a lost Event changes nothing: the port logs it and returns"}
-# Reads of one object by its name, for which the adapter returns None on a 404. Lists raise it.
-NONE_ON_404 = frozenset({"fetch_tuning", "fetch_target", "fetch_config_map"})
 OUTAGE_SECONDS = 60.0
 A_WHILE = 3
 
@@ -53,13 +51,12 @@ class Fault:
         error = self.error()
         if may_return(call.method, NoData):
             return NoData("Unavailable", str(error))
-        if self.name == "404" and call.method in NONE_ON_404:
-            return None
         raise error
 
 
-def _status(code: int, reason: str, message: str) -> Callable[[], ClusterError]:
-    body = json.dumps({"kind": "Status", "code": code, "reason": reason, "message": message})
+def _status(code: int, reason: str, message: str, **details: str) -> Callable[[], ClusterError]:
+    content = {"kind": "Status", "reason": reason, "message": message, "details": details}
+    body = json.dumps(content)
     return lambda: error_of(code, body)
 
 
@@ -70,7 +67,12 @@ _FAULTS = (
     Fault("409", _status(409, "Conflict", _MOVED), to_reads=False),
     Fault("403", _status(403, "Forbidden", _RBAC)),
     Fault("403 by a policy", _status(403, "Forbidden", _POLICY), to_reads=False),
-    Fault("404", _status(404, "NotFound", "the server could not find the requested resource")),
+    Fault("404, not served", _status(404, "", "the server could not find the requested resource")),
+    Fault(
+        "404",
+        _status(404, "NotFound", 'deployments.apps "server" not found', name="server"),
+        to_reads=False,
+    ),
     Fault(
         "429", _status(429, "TooManyRequests", "too many requests, try again later"), one_read_in=5
     ),

@@ -13,6 +13,7 @@ from tests.scenario.book import (
     ROLLOUT,
     UNTOUCHED,
     Act,
+    Mix,
     Story,
 )
 from tests.scenario.stories import LIVE_RATE, Stage
@@ -111,7 +112,31 @@ def _deleted(state: str, safe: frozenset[Any]) -> Story:
     )
 
 
+def lose_target(stage: Stage) -> None:
+    """Let somebody delete the Deployment."""
+    stage.cluster.store.delete("Deployment", NAMESPACE, "server")
+    stage.cluster.store.collect_garbage()
+
+
+def mix_while_there(stage: Stage) -> Mix:
+    """Return the mix; once the Deployment is gone, no bounds are wrong for it."""
+    there = stage.cluster.store.look("Deployment", NAMESPACE, "server") is not None
+    return (stage.values(), stage.bounds()) if there else "no target"
+
+
 TALES = (
+    *(
+        Story(
+            f"target deleted while {state}",
+            happy,
+            state="Halted",
+            end="no target",
+            safe=ROLLOUT | {"no target"},
+            acts=(Act(in_state(state), lose_target),),
+            mix=mix_while_there,
+        )
+        for state in ("Applying", "Verifying")
+    ),
     Story("applied and verified", happy, state="Stable", end=FORWARD, annotated=True),
     Story("rolled back", broken_promise, state="Halted", end=BACK),
     Story(

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from infertune.api.status import TuningStatus
 from infertune.core.failures import Failure, FailureName, clear_failures, record_failure
@@ -148,8 +148,9 @@ class Reconciler:
 
 
 def failure_of(error: ClusterError) -> Failure:
-    """Return the failure that an error stands for; the class names are the vocabulary."""
-    name = cast("FailureName", type(error).__name__)
+    """Return the failure that an error stands for; the names of the port's errors are the words."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    name = cast("FailureName", next(name for name in names if name in get_args(FailureName)))
     if isinstance(error, FieldTaken):
         return Failure(name, str(error), error.field, error.owner)
     return Failure(name, str(error))

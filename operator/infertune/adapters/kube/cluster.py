@@ -12,6 +12,7 @@ from typing import Any
 from infertune.adapters.kube import jobs as job_reading
 from infertune.adapters.kube import targets
 from infertune.adapters.kube.connection import JSON_PATCH, Connection, Request
+from infertune.adapters.kube.errors import NotServed
 from infertune.adapters.kube.paths import list_path, object_path
 from infertune.adapters.kube.probe_results import ProbeResults
 from infertune.adapters.kube.writes import KubeWriter
@@ -260,7 +261,7 @@ class KubeCluster(KubeWriter):
     def _serves_pod_monitors(self) -> bool:
         try:
             served = self._connection.get(f"/apis/{_MONITORING}").get("resources") or ()
-        except Gone:
+        except NotServed:
             return False
         return any(resource.get("name") == "podmonitors" for resource in served)
 

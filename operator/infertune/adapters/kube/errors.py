@@ -26,6 +26,14 @@ _MANAGER = re.compile(r'conflict with "([^"]+)"')
 _SHOWN = 1024
 
 
+class NotServed(Unavailable):
+    """The server does not know this kind, or not yet: that says nothing about any object of it.
+
+    A CRD that is installed anew answers like this for a moment; taking it for "your tuning is gone"
+    would give every target back.
+    """
+
+
 def error_of(status: int, body: str) -> ClusterError:
     """Return the error that an answer outside 2xx stands for.
 
@@ -40,7 +48,7 @@ def error_of(status: int, body: str) -> ClusterError:
     if status == 401:  # noqa: PLR2004
         return Forbidden(f"the API server does not accept our credentials: {message}")
     if status in {404, 410}:
-        return Gone(message)
+        return _gone(status, answer, message)
     if status in {400, 405, 406, 413, 415, 422}:
         return Refused(message)
     return Unavailable(f"HTTP {status}: {message}")
@@ -61,6 +69,14 @@ def _forbidden(answer: Mapping[str, Any], message: str) -> ClusterError:
     if any(cause.get("reason") == "NamespaceTerminating" for cause in _causes(answer)):
         return Gone(message)
     return Forbidden(message) if _RBAC.search(message) else Refused(message)
+
+
+def _gone(status: int, answer: Mapping[str, Any], message: str) -> ClusterError:
+    details = answer.get("details")
+    names_an_object = isinstance(details, Mapping) and bool(details.get("name"))
+    if names_an_object or status == 410:  # noqa: PLR2004
+        return Gone(message)
+    return NotServed(f"HTTP 404: {message}")
 
 
 def _causes(answer: Mapping[str, Any]) -> list[Mapping[str, Any]]:
