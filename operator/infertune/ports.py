@@ -116,6 +116,27 @@ class Namespace(Protocol):
         ...
 
 
+class Surroundings(Protocol):
+    """What a trial has to fit into: nodes and volumes."""
+
+    def fetch_node_labels(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of these nodes; one that is gone or may not be read is absent.
+
+        They hardly ever change: an answer may be a few minutes old.
+        """
+        ...
+
+    def fetch_access_modes(
+        self, namespace: str, claims: tuple[str, ...]
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Return the access modes of these PersistentVolumeClaims; a missing one is absent."""
+        ...
+
+
+class Scene(Namespace, Surroundings, Protocol):
+    """All that a tuning sees around it."""
+
+
 class Writer(Protocol):
     """Writes, each idempotent and preconditioned."""
 
@@ -136,7 +157,7 @@ class Writer(Protocol):
         ...
 
 
-class Cluster(TuningSource, Namespace, Writer, Protocol):
+class Cluster(TuningSource, Scene, Writer, Protocol):
     """Everything the runtime asks of a Kubernetes cluster."""
 
 

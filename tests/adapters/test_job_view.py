@@ -171,6 +171,7 @@ def test_the_whole_view_of_a_ready_server() -> None:
         failure_reason=None,
         failure_message="",
         result=None,
+        image_ids={"server": "sha256:1"},
     )
 
 

@@ -401,6 +401,23 @@ class TestLook:
         assert (everything.rules, everything.empty_picks_all) == ((), True)
         assert "Service/bare" not in found
 
+    def test_claims_tell_their_access_modes_and_what_is_not_there_is_absent(
+        self, stage: Stage
+    ) -> None:
+        modes = ["ReadWriteOnce"]
+        size = {"requests": {"storage": "1Gi"}}
+        stage.add(
+            {
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": {"name": "model"},
+                "spec": {"accessModes": modes, "resources": size},
+            }
+        )
+        found = stage.cluster.fetch_access_modes(stage.namespace, ("model", "nobody"))
+        assert found == {"model": ("ReadWriteOnce",)}
+        assert stage.cluster.fetch_node_labels(("no-such-node",)) == {}
+
     def test_only_jobs_with_the_tunings_label_are_its_own(self, stage: Stage) -> None:
         owner = stage.add(cases.tuning())
         stage.add(job("mine", owner, owner["metadata"]["uid"]))

@@ -7,13 +7,14 @@ import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infertune.adapters.kube.connection import Request
 from infertune.api.status import TemplateValues
-from infertune.core.manifests.trial_server import server_job
+from infertune.core.manifests.trial_server import Setting, server_job
 from infertune.core.resolve import Resolved, resolve
 from infertune.core.snapshot import JobView, Key
 from infertune.core.trial_result import Ending
@@ -38,8 +39,8 @@ DEADLINE_SECONDS = 30.0
 class Refusing:
     """A namespace of its own on the real server, with something in it that refuses pods."""
 
-    def __init__(self) -> None:
-        self.stage = RealStage()
+    def __init__(self, kubeconfig: Path) -> None:
+        self.stage = RealStage(kubeconfig)
         self._made: list[str] = []
 
     def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> None:
@@ -101,8 +102,8 @@ class Refusing:
 
 
 @pytest.fixture
-def refusing() -> Iterator[Refusing]:
-    made = Refusing()
+def refusing(kubeconfig: Path) -> Iterator[Refusing]:
+    made = Refusing(kubeconfig)
     try:
         yield made
     finally:
@@ -131,7 +132,7 @@ def test_a_pod_that_is_not_let_in_ends_the_trial_with_the_word_for_it(
     assert isinstance(resolved, Resolved)
     plain = replace(INSTALLATION, trial_priority_class="")
     values = TemplateValues(batch_value="4")
-    stage.cluster.create_object(server_job(view, spec_of(), "t", values, resolved, plain))
+    stage.cluster.create_object(server_job(view, spec_of(), "t", values, resolved, Setting(plain)))
     job = _refused(stage, view.uid)
     found = next_step(TrialJobs(job, None), resolved, spec_of(), after(5))
     assert isinstance(found, Ending)

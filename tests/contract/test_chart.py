@@ -34,6 +34,8 @@ RIGHTS = {
     ("", "configmaps"): {"get", "create", "delete"},
     ("", "services"): {"list"},
     ("", "replicationcontrollers"): {"list"},
+    ("", "nodes"): {"get"},
+    ("", "persistentvolumeclaims"): {"get"},
     ("policy", "poddisruptionbudgets"): {"list"},
     ("", "resourcequotas"): {"list"},
     ("monitoring.coreos.com", "podmonitors"): {"list"},

@@ -184,6 +184,21 @@ class FakeCluster:
         self._called("list_budgets")
         return tuple(self.store.all("PodDisruptionBudget", namespace))
 
+    def fetch_node_labels(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, str]]:
+        self._called("fetch_node_labels")
+        found = {name: self.store.look("Node", "", name) for name in names}
+        return {
+            name: dict(raw["metadata"].get("labels") or {}) for name, raw in found.items() if raw
+        }
+
+    def fetch_access_modes(
+        self, namespace: str, claims: tuple[str, ...]
+    ) -> Mapping[str, tuple[str, ...]]:
+        self._called("fetch_access_modes")
+        kind = "PersistentVolumeClaim"
+        found = {name: self.store.look(kind, namespace, name) for name in claims}
+        return {name: tuple(raw["spec"]["accessModes"]) for name, raw in found.items() if raw}
+
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         self._called("fetch_config_map")
         raw = self.store.look("ConfigMap", namespace, name)

@@ -40,6 +40,7 @@ class World:
     gpu: Callable[[str, Any], Envelope] = envelopes.no_gpu
     pods_refused: str = ""
     unschedulable: bool = False
+    live_without_room: bool = False
     rollout_stuck: bool = False
     startup_seconds: float = 2.0
     seconds_by_role: dict[str, float] = field(
@@ -100,7 +101,7 @@ class SimulatedNode:
             for _ in range(wanted - len(mine)):
                 pod_spec = deployment["spec"]["template"]["spec"]
                 self._make_pod(replica_set, labels, pod_spec)
-        mine = [self._advance_server(pod) for pod in self._pods_of_set(replica_set)]
+        mine = [self._advance_live(pod) for pod in self._pods_of_set(replica_set)]
         ready = sum(1 for pod in mine if _ready(pod))
         if ready >= wanted:
             self._end_older(deployment, hashed)
@@ -199,6 +200,13 @@ class SimulatedNode:
         status = {"name": pod["spec"]["containers"][0]["name"], "state": ended, "restartCount": 0}
         self._set_status("Pod", pod, {"phase": "Failed", "containerStatuses": [status]})
         self._end_job(job, "Failed", "BackoffLimitExceeded")
+
+    def _advance_live(self, pod: dict[str, Any]) -> dict[str, Any]:
+        waits = pod.get("status", {}).get("phase") != "Running"
+        if not (self.world.live_without_room and waits):
+            return self._advance_server(pod)
+        self._set_status("Pod", pod, _pending("0/1 nodes are available: Insufficient cpu"))
+        return self.cluster.store.read("Pod", pod["metadata"]["namespace"], pod["metadata"]["name"])
 
     def _advance_server(self, pod: dict[str, Any]) -> dict[str, Any]:
         age = self._age(pod)

@@ -17,6 +17,7 @@ ConditionType = Literal[
     "TargetAvailable",
     "MetricsAvailable",
     "ProbesHealthy",
+    "TrialsAllowed",
     "SLOAchievable",
     "RecommendationReady",
     "Applied",

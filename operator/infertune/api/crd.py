@@ -71,7 +71,9 @@ SPEC_RULES: dict[str, tuple[Rule, ...]] = {
         ),
     ),
 }
-SPEC_DIALECT = Dialect(rules=SPEC_RULES, sets=frozenset(("values", "images")))
+SPEC_DIALECT = Dialect(
+    rules=SPEC_RULES, sets=frozenset(("values", "images", "dropInitContainers", "emptyVolumes"))
+)
 STATUS_DIALECT = Dialect(map_keys={"conditions": "type"}, keep_defaults=False)
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (

@@ -10,9 +10,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infertune.api.fields import DecimalString, ObjectName, PercentString, SpecModel
+from infertune.api.trial_rules import EnvName, TrialRules
 
 Mode = Literal["Recommend", "Apply"]
-EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=256)]
 FlagName = Annotated[str, Field(pattern=r"^--?[A-Za-z][A-Za-z0-9_.-]*$", max_length=128)]
 ImageName = Annotated[
     str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/@-]*$", min_length=1, max_length=512)
@@ -163,6 +163,11 @@ class Load(SpecModel):
     request_timeout_seconds: int = Field(
         10, ge=1, le=600, description="A request without an answer by then has failed."
     )
+    mesh: Literal["Disabled", "Inherit"] = Field(
+        "Disabled",
+        description="Disabled keeps sidecars of a service mesh out of trial server and load; "
+        "Inherit gives both what the target's pods ask for, where only meshed pods may talk.",
+    )
 
 
 class Metrics(SpecModel):
@@ -242,26 +247,6 @@ class Cost(SpecModel):
 
     replica_hourly: DecimalString = Field(description="Price of one replica for one hour.")
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of the price.")
-
-
-class TrialRules(SpecModel):
-    """How trials run."""
-
-    scheduling_timeout_seconds: int = Field(
-        300, ge=5, le=86_400, description="A trial pod not running by then ends the trial."
-    )
-    startup_timeout_seconds: int = Field(
-        600, ge=5, le=86_400, description="A trial server not ready by then has failed."
-    )
-    seconds_per_rate: int = Field(
-        30, ge=3, le=3600, description="How long each request rate is held, after the warm-up."
-    )
-    warmup_seconds: int = Field(
-        5, ge=0, le=600, description="Load at the start of each rate that is not counted."
-    )
-    max_rates: int = Field(
-        4, ge=1, le=8, description="Most request rates tried on one server start."
-    )
 
 
 class Quality(SpecModel):

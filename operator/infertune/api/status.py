@@ -126,6 +126,11 @@ class TrialRecord(StatusModel):
         None, description="Highest measured rate of one replica that keeps the promise."
     )
     load_seconds: float = Field(0, description="Seconds of load after warm-up.")
+    node: str | None = Field(None, description="Node that the trial server ran on.")
+    node_kind: str | None = Field(
+        None, description="GPU product or instance type of that node, where a label says it."
+    )
+    image_id: str | None = Field(None, description="What the serving container really ran.")
     started_at: datetime | None = Field(None, description="When its Jobs were decided.")
     finished_at: datetime | None = Field(None, description="When its result was recorded.")
 

@@ -37,6 +37,7 @@ class Needs:
     autoscaler: bool = False
     jobs: bool = False
     selectors: bool = False
+    surroundings: bool = False
     config_maps: tuple[str, ...] = ()
     live: LiveWindow | None = None
     watch: bool = False
@@ -47,7 +48,7 @@ class Needs:
 _BY_STATE: dict[StateName, Needs] = {
     "Pending": Needs(target=True, autoscaler=True, jobs=True),
     "Probing": Needs(target=True, autoscaler=True, jobs=True),
-    "Searching": Needs(target=True, autoscaler=True, jobs=True, selectors=True),
+    "Searching": Needs(target=True, autoscaler=True, jobs=True, selectors=True, surroundings=True),
     "Deciding": Needs(target=True, autoscaler=True, jobs=True, switches=True),
     "Applying": Needs(target=True, autoscaler=True),
     "Verifying": Needs(target=True, autoscaler=True),
@@ -71,6 +72,7 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
         autoscaler=base.autoscaler or closing,
         jobs=base.jobs,
         selectors=base.selectors,
+        surroundings=base.surroundings,
         config_maps=_config_maps(tuning.spec) if base.selectors or state == "Pending" else (),
         live=_live_window(tuning.spec, tuning.status, now),
         watch=base.watch,

@@ -13,6 +13,7 @@ from infertune.api.status import RateLevel, TrialRecord, VerdictName
 from infertune.core.admission import RefusalWord
 from infertune.core.capacity import knee_of
 from infertune.core.space import Candidate
+from infertune.core.trials import LOAD_BLOCKED
 
 FailureName = Literal[
     "QualityFailed",
@@ -135,9 +136,9 @@ def _point(level: RateLevel) -> LevelPoint:
 def _failure_of(record: TrialRecord) -> FailureName:
     if record.phase == "Running":
         return "Running"
+    if record.reason in (*get_args(RefusalWord), LOAD_BLOCKED):
+        return "Refused"
     if record.phase == "Invalid":
         return "Invalid"
-    if record.reason in get_args(RefusalWord):
-        return "Refused"
     names: tuple[FailureName, ...] = get_args(FailureName)
     return next((name for name in names if name == record.reason), "Crashed")

@@ -129,6 +129,7 @@ class JobView:
     failure_reason: str | None
     failure_message: str
     result: Envelope | ProbeFailure | None
+    image_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +204,8 @@ class Snapshot:
 
     ``live`` is NoData when Prometheus was asked and could not answer, None when it was not asked.
     ``config_maps`` holds those that the spec refers to, by name; a missing one is absent.
+    ``node_labels`` are those of nodes that live and trial pods run on, ``access_modes`` those of
+    the claims that the target mounts; what may not be read, or is not there, is absent.
     ``rival`` is the tuning that has this target already; ``watched`` is filled in resting states.
     ``quotas`` and ``budgets`` are the namespace's ResourceQuotas and PodDisruptionBudgets;
     ``autoscaler`` is the first HorizontalPodAutoscaler of the target, ``other_autoscalers`` names
@@ -219,6 +222,8 @@ class Snapshot:
     config_maps: Mapping[str, Mapping[str, str]]
     live: LiveEvidence | NoData | None
     installation: Installation
+    node_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    access_modes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rival: Rival | None = None
     watched: WatchedObjects | None = None
     quotas: tuple[RawObject, ...] = ()

@@ -45,6 +45,8 @@ _TRANSIENT: Mapping[str, str] = {
     "ImagePullBackOff": "ImageUnavailable",
     "Unschedulable": "NoCapacity",
 }
+LOAD_BLOCKED = "LoadBlocked"
+_NO_SERVER = ("connect", "broken")
 # A pod lost to eviction, preemption or a vanished node says nothing about the candidate.
 _NOT_THE_CANDIDATE = frozenset({"Evicted", "DeadlineExceeded"})
 
@@ -124,6 +126,38 @@ def _believed(
     if server.restarts > 0:
         return Ending("Invalid", "ServerRestarted", f"{server.restarts} restarts during the load")
     return Finished(result)
+
+
+def load_blocked(
+    server: JobView | None, resolved: Resolved, spec: TuningSpec, result: Envelope | ProbeFailure
+) -> Ending | None:
+    """Return that load never reached a server which the kubelet finds ready, or None.
+
+    The same question that the kubelet's probe asks got no good answer from elsewhere; or where it
+    was not asked, every single connection failed. A request that timed out proves nothing: it may
+    be the server that is slow. Without a readiness probe nobody knows whether the server is ready.
+    """
+    if server is None or not server.pod_ready or not isinstance(result, Envelope):
+        return None
+    load = result.load
+    if load is None or "readinessProbe" not in resolved.container:
+        return None
+    if load.startup is not None:
+        if load.startup.ready or spec.load.ready_path is not None:
+            return None
+        what = f"no good answer from {load.startup.url} in {load.startup.seconds:.0f} s"
+    else:
+        sent = sum(level.sent for level in load.levels)
+        failed = sum(level.errors.get(kind, 0) for level in load.levels for kind in _NO_SERVER)
+        if sent == 0 or failed < sent:
+            return None
+        what = f"none of {sent} requests found a connection"
+    words = (
+        f"{what}, though the kubelet finds the server ready: a NetworkPolicy or a mesh keeps the "
+        "load probe away; allow pods labelled app.kubernetes.io/managed-by=infertune to reach "
+        f"port {resolved.port}, or set spec.load.mesh: Inherit"
+    )
+    return Ending("Invalid", LOAD_BLOCKED, words)
 
 
 def _server_ending(server: JobView, spec: TuningSpec, now: datetime) -> Ending | None:

@@ -20,9 +20,10 @@ from infertune.core.snapshot import (
     TargetView,
     TuningView,
 )
-from infertune.ports import LiveQuery, MetricsSource, Namespace
+from infertune.ports import LiveQuery, MetricsSource, Scene
 from infertune.runtime.cache import WatchCache, WatchedPods, workload_of
 from infertune.runtime.target_reading import TargetReader
+from infertune.runtime.trial_world import TrialWorld
 
 WATCH_WINDOW_SECONDS = 300
 WATCH_WINDOW_SCRAPES = 8
@@ -35,12 +36,13 @@ class Observer:
 
     def __init__(
         self,
-        namespace: Namespace,
+        namespace: Scene,
         metrics: MetricsSource,
         cache: WatchCache,
         installation: Installation,
     ) -> None:
         self._namespace = namespace
+        self._world = TrialWorld(namespace)
         self._metrics = metrics
         self._cache = cache
         self._reader = TargetReader(namespace, cache)
@@ -77,6 +79,8 @@ class Observer:
             config_maps=config_maps,
             live=self._live(tuning, wanted, target, now),
             installation=self._installation,
+            node_labels=self._world.node_labels(target, jobs, now) if wanted.surroundings else {},
+            access_modes=self._world.access_modes(target, where) if choosing else {},
             rival=self._cache.rival_of(tuning),
             watched=self._reader.watched(tuning) if wanted.watch else None,
             quotas=self._namespace.list_quotas(where) if wanted.limits else (),

@@ -19,7 +19,12 @@ from infertune.core.manifests.recommendation import (
     patches,
     recommendation_config_map,
 )
-from infertune.core.manifests.trial_server import deadline_seconds, selected_by, server_job
+from infertune.core.manifests.trial_server import (
+    Setting,
+    deadline_seconds,
+    selected_by,
+    server_job,
+)
 from infertune.core.resolve import Resolved, resolve
 from infertune.core.snapshot import Installation, Key, Selector
 from infertune.core.space import Candidate
@@ -106,7 +111,7 @@ def test_a_trial_server_is_the_template_with_the_values_and_without_what_ties_it
     sidecar = {"name": "proxy", "image": "proxy:1"}
     resolved = _with_sidecar(container, sidecar)
     values = TemplateValues(image=OTHER_IMAGE, batch_value="4")
-    made = server_job(tuning_of(), spec_of(), "t", values, resolved, INSTALLATION)
+    made = server_job(tuning_of(), spec_of(), "t", values, resolved, Setting(INSTALLATION))
     pod = pod_of(made)
     assert pod["containers"][0]["image"] == OTHER_IMAGE
     assert pod["containers"][0]["env"] == [
@@ -114,7 +119,7 @@ def test_a_trial_server_is_the_template_with_the_values_and_without_what_ties_it
         {"name": "MAX_BATCH", "value": "4"},
         {"name": "ARGS", "value": "--batch $(MAX_BATCH)"},
     ]
-    assert pod["containers"][1] == sidecar
+    assert {**pod["containers"][1], "resources": None} == {**sidecar, "resources": None}
     assert "nodeName" not in pod
     assert (pod["priorityClassName"], pod["nodeSelector"]) == ("infertune-trial", {"gpu": "yes"})
     assert (pod["restartPolicy"], pod["automountServiceAccountToken"]) == ("Never", False)
@@ -167,9 +172,11 @@ def test_the_values_of_a_candidate_stand_where_the_knob_says(
     knobs: dict[str, Any], values: TemplateValues, wanted: dict[str, Any]
 ) -> None:
     spec = spec_of(knobs=knobs)
-    plain = Installation("probes:1")
+    plain = Setting(Installation("probes:1"))
     made = server_job(tuning_of(), spec, "t", values, resolved_of(), plain)
-    assert pod_of(made)["containers"][0] == container_of("1") | wanted
+    found = dict(pod_of(made)["containers"][0])
+    del found["resources"]
+    assert found == container_of("1") | wanted
     assert "priorityClassName" not in pod_of(made)
 
 
@@ -222,7 +229,7 @@ def test_the_load_probe_reads_payload_and_golden_answers_from_their_config_maps(
         quality={"goldenConfigMap": "golden", "maxQualityDropPercent": "1.5"},
     )
     arguments = load_arguments(trial_of(4, None, (10.0, "Pass")), spec, resolved_of(), "10.0.0.9")
-    pod = pod_of(load_job(tuning_of(), "t", arguments, spec, INSTALLATION))
+    pod = pod_of(load_job(tuning_of(), "t", arguments, spec, resolved_of().template, INSTALLATION))
     assert pod["volumes"] == [
         {"name": "payload", "configMap": {"name": "body"}},
         {"name": "golden", "configMap": {"name": "golden"}},
@@ -231,7 +238,13 @@ def test_the_load_probe_reads_payload_and_golden_answers_from_their_config_maps(
     assert "--url http://10.0.0.9:8080/predict " in text
     assert "--body-file /payload/body.json" in text
     assert "--golden /golden/golden.json --max-quality-drop-percent 1.5" in text
-    assert "affinity" not in pod
+    (wish,) = pod["affinity"]["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert wish["podAffinityTerm"] == {
+        "topologyKey": "kubernetes.io/hostname",
+        "labelSelector": {
+            "matchLabels": {"infertune.io/trial": "t", "infertune.io/role": "server"}
+        },
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One trial: which Job comes next, when it ended, and what its result is worth."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from infertune.core.budget import exceeded, spent_now
 from infertune.core.manifests.naming import trial_name
 from infertune.core.plan import CreateObject, DeleteObject
 from infertune.core.resolve import Resolved, resolve
-from infertune.core.snapshot import JobView, ProbeFailure, Selector
+from infertune.core.snapshot import JobView, LivePod, ProbeFailure, Selector
 from infertune.core.space import Candidate
 from infertune.core.trial_result import Ending, with_result
 from infertune.core.trials import (
@@ -19,12 +20,14 @@ from infertune.core.trials import (
     TrialJobs,
     Wait,
     jobs_of,
+    load_blocked,
     next_step,
 )
 from tests.builders import (
     IMAGE,
     NOW,
     after,
+    conditions_of,
     container_of,
     decide,
     deployment_of,
@@ -43,6 +46,7 @@ from tests.fakes import envelopes
 RESULT = envelopes.load([10.0, 20.0], lambda _: 60.0, 200, 30, NOW)
 SERVER, LOAD = job_of("t-server"), job_of("t-load", "load")
 DONE = ended_job("t-load", "load", RESULT)
+WAITING_POD = LivePod("resnet-2", "", "rev-1", ready=False, no_room="0/1 nodes are available")
 RUNNING = trial_of(1, phase="Running", finished_at=None, name="t", rates=(10.0,))
 
 
@@ -241,10 +245,118 @@ def test_a_finished_trial_is_recorded_before_its_jobs_go() -> None:
     assert cleaned.status == recorded.status
 
 
+GREEDY = Selector("PodMonitor", "all", {"app.kubernetes.io/managed-by": "infertune"})
+
+
 def test_a_trial_whose_labels_something_picks_is_refused() -> None:
-    greedy = Selector("PodMonitor", "all", {"app.kubernetes.io/managed-by": "infertune"})
-    found = decide(status_of("Searching", trials=(RUNNING,)), selectors=(greedy,))
+    found = decide(status_of("Searching", trials=(RUNNING,)), selectors=(GREEDY,))
     assert (found.status.trials[0].reason, found.effects) == ("Refused", ())
+
+
+@pytest.mark.parametrize(
+    ("world", "reason", "words"),
+    [
+        ({"selectors": (GREEDY,)}, "TrialsSelected", "PodMonitor 'all'"),
+        (
+            {"target": target_of(deployment_of(pod={"hostNetwork": True}))},
+            "HostNetwork",
+            "remove hostNetwork",
+        ),
+        (
+            {"target": replace(target_of(), pods=(WAITING_POD,))},
+            "LivePodsPending",
+            "live pod resnet-2 waits for room",
+        ),
+    ],
+)
+def test_nothing_is_tried_while_something_speaks_against_it_and_it_is_told_once(
+    world: dict[str, Any], reason: str, words: str
+) -> None:
+    held = decide(status_of("Searching"), **world)
+    assert (held.status.trials, held.effects, held.status.state) == ((), (), "Searching")
+    assert conditions_of(held.status)["TrialsAllowed"] == ("False", reason)
+    assert words in held.decision
+    assert [event.reason for event in held.events] == [reason]
+    again = decide(held.status, **world)
+    assert (again.status, again.events, again.decision) == (held.status, (), "")
+    assert again.requeue_seconds is not None
+    free = decide(held.status)
+    assert conditions_of(free.status)["TrialsAllowed"] == ("True", "Clear")
+    assert len(free.status.trials) == 1
+
+
+def test_a_trial_gives_way_to_a_live_pod_without_room_and_is_run_again() -> None:
+    status = status_of("Searching", trials=(RUNNING,))
+    crowded = replace(target_of(), pods=(*target_of().pods, WAITING_POD))
+    found = decide(status, jobs=(SERVER, LOAD), target=crowded)
+    (trial,) = found.status.trials
+    assert (trial.phase, trial.reason, found.effects) == ("Invalid", "YieldedToLive", ())
+    gone = decide(found.status, jobs=(SERVER, LOAD), target=crowded)
+    assert [type(e) for e in gone.effects] == [DeleteObject, DeleteObject]
+    for _ in range(2):
+        # However often it gave way, the candidate is tried again once there is room.
+        again = decide(found.status)
+        assert again.status.trials[-1].candidate == RUNNING.candidate
+        assert again.status.trials[-1].phase == "Running"
+        found = decide(again.status, target=crowded)
+        assert found.status.trials[-1].reason == "YieldedToLive"
+
+
+def labelled(live: str, trial: str) -> dict[str, Any]:
+    key = "node.kubernetes.io/instance-type"
+    return {"node_labels": {"node-1": {key: live}, "node-2": {key: trial}}}
+
+
+def test_a_trial_on_another_kind_of_node_is_no_evidence_for_this_one() -> None:
+    status = status_of("Searching", trials=(RUNNING,))
+    jobs = (replace(SERVER, node="node-2", image_ids={"server": "r@sha256:aa"}), DONE)
+    (wrong,) = decide(status, jobs=jobs, **labelled("p4d", "p5")).status.trials
+    assert (wrong.phase, wrong.reason, wrong.levels) == ("Invalid", "WrongSku", ())
+    assert wrong.message == (
+        "node node-2 has node.kubernetes.io/instance-type=p5, live pods run on p4d"
+    )
+    (right,) = decide(status, jobs=jobs, **labelled("p4d", "p4d")).status.trials
+    assert (right.phase, right.node, right.node_kind, right.image_id) == (
+        "Completed",
+        "node-2",
+        "node.kubernetes.io/instance-type=p4d",
+        "r@sha256:aa",
+    )
+
+
+def test_load_that_never_met_a_ready_server_is_blocked_and_not_slow() -> None:
+    status = status_of("Searching", trials=(RUNNING,))
+    startup = RESULT.load.startup.model_copy(update={"ready": False})
+    load = RESULT.load.model_copy(update={"startup": startup, "levels": ()})
+    blocked = ended_job("t-load", "load", RESULT.model_copy(update={"result": load}))
+    (trial,) = decide(status, jobs=(SERVER, blocked)).status.trials
+    assert (trial.phase, trial.reason) == ("Invalid", "LoadBlocked")
+    assert "spec.load.mesh: Inherit" in str(trial.message)
+    unready = replace(SERVER, pod_ready=False)
+    (slow,) = decide(status, jobs=(unready, blocked)).status.trials
+    assert (slow.phase, slow.reason) == ("Failed", "NotReady")
+    own_path = spec_of(load={"readyPath": "/typo"})
+    (typo,) = decide(status, own_path, jobs=(SERVER, blocked)).status.trials
+    assert typo.reason == "NotReady"
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [("connect", "LoadBlocked"), ("timeout", None)])
+def test_without_a_readiness_path_only_refused_connections_say_blocked(
+    kind: str, wanted: str | None
+) -> None:
+    level = RESULT.load.levels[0].model_copy(update={"errors": {kind: 300}, "sent": 300})
+    load = RESULT.load.model_copy(update={"startup": None, "levels": (level,)})
+    result = RESULT.model_copy(update={"result": load})
+    found = load_blocked(SERVER, resolved_of(), spec_of(), result)
+    assert (found and found.reason) == wanted
+    assert load_blocked(SERVER, resolved_of(ready=False), spec_of(), result) is None
+    assert load_blocked(None, resolved_of(), spec_of(), result) is None
+
+
+def test_two_blocked_trials_end_the_search_as_two_without_room_do() -> None:
+    blocked = trial_of(1, phase="Invalid", reason="LoadBlocked")
+    ended = decide(status_of("Searching", trials=(blocked, blocked)))
+    assert ended.status.state == "Deciding"
 
 
 def test_a_trial_whose_job_the_api_server_refuses_ends_instead_of_trying_for_ever() -> None:

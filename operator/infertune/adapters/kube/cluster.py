@@ -7,7 +7,9 @@ except the API groups served and the results of finished probe pods, which do no
 
 import logging
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 from infertune.adapters.kube import jobs as job_reading
 from infertune.adapters.kube import targets
@@ -29,7 +31,7 @@ from infertune.core.snapshot import (
     Selector,
     TargetView,
 )
-from infertune.ports import Clock, ClusterError, Conflict, Gone, Refused
+from infertune.ports import Clock, ClusterError, Conflict, Forbidden, Gone, Refused
 from infertune_probes.contract.load import Envelope
 
 LOG_BYTES = 8 * 1024 * 1024
@@ -209,6 +211,29 @@ class KubeCluster(KubeWriter):
     def list_budgets(self, namespace: str) -> tuple[RawObject, ...]:
         """Return the PodDisruptionBudgets of a namespace."""
         return tuple(self._list(list_path("policy/v1", "PodDisruptionBudget", namespace)))
+
+    def fetch_node_labels(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, str]]:
+        """Return the labels of these nodes; one that is gone or may not be read is absent.
+
+        Nodes belong to no namespace: an operator with rights in some namespaces reads none.
+        """
+        found: dict[str, Mapping[str, str]] = {}
+        for name in names:
+            with suppress(Gone, Forbidden):
+                node = self._connection.get(f"{list_path('v1', 'Node', None)}/{quote(name)}")
+                found[name] = dict(node["metadata"].get("labels") or {})
+        return found
+
+    def fetch_access_modes(
+        self, namespace: str, claims: tuple[str, ...]
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Return the access modes of these PersistentVolumeClaims; a missing one is absent."""
+        found = {name: self._get("v1", "PersistentVolumeClaim", namespace, name) for name in claims}
+        return {
+            name: tuple(raw.get("spec", {}).get("accessModes") or ())
+            for name, raw in found.items()
+            if raw is not None
+        }
 
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """Return the data of a ConfigMap, or None."""

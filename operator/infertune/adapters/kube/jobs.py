@@ -77,6 +77,7 @@ def job_view(
         failure_reason=failure.reason if failure else None,
         failure_message=failure.message if failure else "",
         result=result,
+        image_ids=image_ids(pod) if pod else {},
     )
 
 
@@ -90,6 +91,12 @@ def is_ready(pod: RawObject) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
     ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+def image_ids(pod: RawObject) -> dict[str, str]:
+    """Return what each container really runs, as far as they have started."""
+    statuses = pod.get("status", {}).get("containerStatuses") or ()
+    return {status["name"]: status["imageID"] for status in statuses if status.get("imageID")}
 
 
 def termination_message(pod: RawObject) -> str:

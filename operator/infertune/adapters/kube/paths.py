@@ -12,6 +12,8 @@ from infertune.api.v1alpha1 import API_VERSION, KIND, PLURAL
 PLURALS: Mapping[tuple[str, str], str] = {
     ("v1", "ConfigMap"): "configmaps",
     ("v1", "Event"): "events",
+    ("v1", "Node"): "nodes",
+    ("v1", "PersistentVolumeClaim"): "persistentvolumeclaims",
     ("v1", "Pod"): "pods",
     ("v1", "ReplicationController"): "replicationcontrollers",
     ("v1", "ResourceQuota"): "resourcequotas",

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from infertune.adapters.kube.jobs import is_ready
+from infertune.adapters.kube.jobs import image_ids, is_ready
 from infertune.core.selection import selector_of
 from infertune.core.snapshot import LivePod, RawObject, Selector
 
@@ -61,7 +61,7 @@ def live_pods(pods: Iterable[RawObject]) -> tuple[LivePod, ...]:
             revision=_revision(pod),
             ready=is_ready(pod),
             no_room=_no_room(pod),
-            image_ids=_image_ids(pod),
+            image_ids=image_ids(pod),
         )
         for pod in pods
         if "deletionTimestamp" not in pod["metadata"]
@@ -135,11 +135,6 @@ def _no_room(pod: RawObject) -> str:
         if condition.get("reason") == "Unschedulable" and condition.get("status") == "False":
             return str(condition.get("message") or "no node has room")
     return ""
-
-
-def _image_ids(pod: RawObject) -> dict[str, str]:
-    statuses = pod.get("status", {}).get("containerStatuses") or ()
-    return {status["name"]: status["imageID"] for status in statuses if status.get("imageID")}
 
 
 def _revision(pod: RawObject) -> str:

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from infertune.api.spec import TuningSpec
-from infertune.core.manifests.naming import labels, object_metadata, probe_job_name
+from infertune.core.manifests.naming import (
+    LABEL_ROLE,
+    LABEL_TRIAL,
+    labels,
+    object_metadata,
+    probe_job_name,
+)
+from infertune.core.manifests.trial_pod import NO_MESH, mesh_annotations, mesh_labels
 from infertune.core.resolve import GPU_RESOURCE, Resolved
 from infertune.core.snapshot import Installation, JobRole, RawObject, TuningView
 
@@ -28,7 +35,6 @@ _NOBODY = {
     "runAsGroup": 65532,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-_NO_MESH = {"sidecar.istio.io/inject": "false", "linkerd.io/inject": "disabled"}
 
 
 def gpu_check_job(
@@ -69,9 +75,14 @@ def load_job(
     trial: str,
     arguments: list[str],
     spec: TuningSpec,
+    template: RawObject,
     installation: Installation,
 ) -> RawObject:
-    """Return the Job that offers load to a trial server; ``arguments`` are the load probe's."""
+    """Return the Job that offers load to a trial server; ``arguments`` are the load probe's.
+
+    It runs off the server's node where it can, and in the mesh of the target's ``template`` where
+    the spec says so.
+    """
     container = _container(installation.probe_image, ["infertune_probes.load", *arguments], "1")
     # A client that waits for its turn on a busy node sends late, and its trial is void.
     container["resources"]["requests"]["cpu"] = "250m"
@@ -83,6 +94,11 @@ def load_job(
         _mount(container, volumes, "golden", spec.quality.golden_config_map)
     pod = _pod(container, installation, node=None, runtime_class=None)
     pod["spec"]["volumes"] = volumes
+    pod["spec"]["affinity"] = {"podAntiAffinity": _off_the_node_of(trial)}
+    pod["metadata"] = {
+        "annotations": mesh_annotations(template, spec),
+        "labels": mesh_labels(template, spec),
+    }
     rules = spec.trial
     seconds = (
         rules.scheduling_timeout_seconds
@@ -102,12 +118,16 @@ def job(
     deadline_seconds: int,
     trial: str = "",
 ) -> RawObject:
-    """Return a Job that runs once, ends by itself and cleans up after itself."""
+    """Return a Job that runs once, ends by itself and cleans up after itself.
+
+    Its pod has our labels, what the pod's own metadata says, and no mesh where that says nothing.
+    """
     ours = labels(tuning, role, trial)
+    metadata = pod.get("metadata", {})
     template = dict(pod)
     template["metadata"] = {
-        "labels": ours,
-        "annotations": {**pod.get("metadata", {}).get("annotations", {}), **_NO_MESH},
+        "labels": {**metadata.get("labels", {}), **ours},
+        "annotations": metadata.get("annotations", dict(NO_MESH)),
     }
     return {
         "apiVersion": "batch/v1",
@@ -172,6 +192,14 @@ def _on_node(node: str) -> dict[str, Any]:
     field = {"key": "metadata.name", "operator": "In", "values": [node]}
     terms = {"nodeSelectorTerms": [{"matchFields": [field]}]}
     return {"requiredDuringSchedulingIgnoredDuringExecution": terms}
+
+
+def _off_the_node_of(trial: str) -> dict[str, Any]:
+    """Return the wish for another node than the server's: its load must not take its CPU."""
+    server = {LABEL_TRIAL: trial, LABEL_ROLE: "server"}
+    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": server}}
+    wish = {"weight": 100, "podAffinityTerm": term}
+    return {"preferredDuringSchedulingIgnoredDuringExecution": [wish]}
 
 
 def _mount(

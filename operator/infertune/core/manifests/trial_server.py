@@ -5,18 +5,26 @@ and not a Deployment, so that a dead operator never leaves a ghost that holds a 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TemplateValues
 from infertune.core.manifests.naming import labels
 from infertune.core.manifests.probe_jobs import PROBE_DEADLINE_SECONDS, job
+from infertune.core.manifests.trial_pod import copied_annotations, copied_pod, mesh_labels
+from infertune.core.placement import Pin
 from infertune.core.resolve import Resolved
 from infertune.core.selection import first_picking
 from infertune.core.snapshot import Installation, RawObject, Selector, TuningView
 
-_GRACE_SECONDS = 5
-_SCRAPE_PREFIX = "prometheus.io/"
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Where trials run: this installation, and the nodes that count."""
+
+    installation: Installation
+    pin: Pin | None = None
 
 
 def server_job(
@@ -25,28 +33,23 @@ def server_job(
     trial: str,
     values: TemplateValues,
     resolved: Resolved,
-    installation: Installation,
+    setting: Setting,
 ) -> RawObject:
-    """Return the Job that starts the server with the candidate's values."""
-    pod_spec = dict(resolved.template.get("spec", {}))
+    """Return the Job that starts the server with the candidate's values, on nodes like ``pin``."""
+    template = resolved.template
+    serving = str(resolved.container.get("name"))
+    pod_spec = copied_pod(template, serving, spec, setting.pin)
     pod_spec["containers"] = [
-        _with_values(container, values, spec)
-        if container.get("name") == resolved.container.get("name")
-        else container
-        for container in pod_spec.get("containers", ())
+        _with_values(container, values, spec) if container.get("name") == serving else container
+        for container in pod_spec["containers"]
     ]
-    pod_spec |= {
-        "restartPolicy": "Never",
-        "terminationGracePeriodSeconds": _GRACE_SECONDS,
-        "automountServiceAccountToken": False,
+    if setting.installation.trial_priority_class:
+        pod_spec["priorityClassName"] = setting.installation.trial_priority_class
+    metadata = {
+        "annotations": copied_annotations(template, spec),
+        "labels": mesh_labels(template, spec),
     }
-    for key in ("nodeName", "priority", "preemptionPolicy", "priorityClassName"):
-        pod_spec.pop(key, None)
-    if installation.trial_priority_class:
-        pod_spec["priorityClassName"] = installation.trial_priority_class
-    annotations = resolved.template.get("metadata", {}).get("annotations", {})
-    kept = {k: v for k, v in annotations.items() if not k.startswith(_SCRAPE_PREFIX)}
-    pod = {"metadata": {"annotations": kept}, "spec": pod_spec}
+    pod = {"metadata": metadata, "spec": pod_spec}
     seconds = deadline_seconds(spec)
     return job(tuning, f"{trial}-server", "server", pod, deadline_seconds=seconds, trial=trial)
 
@@ -63,13 +66,23 @@ def deadline_seconds(spec: TuningSpec) -> int:
     )
 
 
-def selected_by(tuning: TuningView, trial: str, selectors: tuple[Selector, ...]) -> Selector | None:
+def selected_by(
+    tuning: TuningView,
+    trial: str,
+    selectors: tuple[Selector, ...],
+    more_labels: Mapping[str, str] | None = None,
+) -> Selector | None:
     """Return something in the namespace that would pick the trial's pods, or None as it should be.
 
     A pod that a Service picks would get live traffic, one that an autoscaler or a disruption
     budget counts would change live decisions.
     """
-    return first_picking(selectors, labels(tuning, "server", trial))
+    for role in ("server", "load"):
+        ours = {**(more_labels or {}), **labels(tuning, role, trial)}
+        picked = first_picking(selectors, ours)
+        if picked is not None:
+            return picked
+    return None
 
 
 def _with_values(

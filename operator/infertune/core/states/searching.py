@@ -1,21 +1,20 @@
 """Searching: one trial after another until the cheapest configuration that keeps the promise shows.
 
-Role: record which trial comes next, drive its Jobs, record its result. Must not know: how
-candidates are ranked (``search``) or a rate is judged (``slo``). Trade-off: one trial at a time,
-and each is decided in one tick and started in a later one, so that a crash repeats nothing.
+Role: record which trial comes next, when there may be one. Must not know: how candidates are
+ranked (``search``), how a trial is driven (``running_trial``) or a rate is judged (``slo``).
+Trade-off: one trial at a time, decided in one tick and started in a later one, so that a crash
+repeats nothing.
 """
 
+from typing import Literal
+
+from infertune.api.conditions import Observation
 from infertune.api.spec import Slo
 from infertune.api.status import Configuration, LiveFigures, Spent, TrialRecord
-from infertune.core.admission import refusal_of
 from infertune.core.budget import exceeded, spent_now
-from infertune.core.knobs import values_of, with_values
-from infertune.core.manifests.load_arguments import load_arguments
 from infertune.core.manifests.naming import trial_name
-from infertune.core.manifests.probe_jobs import load_job
-from infertune.core.manifests.trial_server import selected_by, server_job
-from infertune.core.plan import CreateObject, Effect, Event
-from infertune.core.render import configuration_text, number, shown
+from infertune.core.plan import Event
+from infertune.core.render import configuration_text
 from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.search import Exhausted, Proposal, SearchRules, outcome_of, propose
 from infertune.core.slo import allowed_fraction
@@ -23,13 +22,15 @@ from infertune.core.snapshot import JobView
 from infertune.core.space import Candidate, SearchSpace
 from infertune.core.states.cleanup import delete_jobs
 from infertune.core.states.pending import not_there
+from infertune.core.states.running_trial import drive
 from infertune.core.story import Context, Outcome
 from infertune.core.trial_basis import INTERRUPTED
-from infertune.core.trial_result import Ending, ended, with_result
-from infertune.core.trials import Finished, StartLoad, StartServer, TrialStep, jobs_of, next_step
+from infertune.core.trial_gate import YIELDED, Closed, gate
 
-TRIAL_WAIT_SECONDS = 3.0
 CLEANUP_WAIT_SECONDS = 1.0
+HELD_SECONDS = 10.0
+# Trials that ended for a reason of ours: they are run again, as if they had never begun.
+SAY_NOTHING = frozenset({INTERRUPTED, YIELDED})
 
 
 def searching(context: Context) -> Outcome:
@@ -43,7 +44,7 @@ def searching(context: Context) -> Outcome:
         effects = delete_jobs(context.key, leftovers)
         return Outcome(effects=effects, requeue_seconds=CLEANUP_WAIT_SECONDS)
     if running is not None:
-        return _drive(context, resolved, running)
+        return drive(context, resolved, running)
     return _choose_next(context, resolved)
 
 
@@ -52,88 +53,33 @@ def _leftovers(context: Context, running: TrialRecord | None) -> tuple[JobView, 
     return tuple(job for job in context.snapshot.jobs if job.name not in keep)
 
 
-def _drive(context: Context, resolved: Resolved, record: TrialRecord) -> Outcome:
-    jobs = jobs_of(record, context.snapshot.jobs)
-    step = next_step(jobs, resolved, context.spec, context.now)
-    if isinstance(step, StartServer | StartLoad):
-        return _start(context, resolved, record, step)
-    if isinstance(step, Finished):
-        return _finish(context, with_result(record, step.result, context.spec))
-    if isinstance(step, Ending):
-        return _finish(context, ended(record, step))
-    return Outcome(requeue_seconds=TRIAL_WAIT_SECONDS)
-
-
-def _start(context: Context, resolved: Resolved, record: TrialRecord, step: TrialStep) -> Outcome:
-    if isinstance(step, StartLoad):
-        arguments = load_arguments(record, context.spec, resolved, step.address)
-        installation = context.snapshot.installation
-        manifest = load_job(context.tuning, record.name, arguments, context.spec, installation)
-        return Outcome(effects=(CreateObject(manifest),), requeue_seconds=TRIAL_WAIT_SECONDS)
-    picked = selected_by(context.tuning, record.name, context.snapshot.selectors)
-    if picked is not None:
-        words = f"{picked.kind} {picked.name!r} selects the labels of trial pods: change it"
-        return _finish(context, ended(record, Ending("Failed", "Refused", words)))
-    refusal = _refusal(context)
-    if refusal is not None:
-        refused = refusal_of(refusal)
-        return _finish(context, ended(record, Ending("Failed", refused.word, refused.message)))
-    knob = context.spec.knobs.batch_size
-    values = with_values(
-        values_of(resolved.container, knob),
-        knob,
-        image=record.candidate.image,
-        batch_size=record.candidate.batch_size,
-    )
-    manifest = server_job(
-        context.tuning, context.spec, record.name, values, resolved, context.snapshot.installation
-    )
-    effects: tuple[Effect, ...] = (CreateObject(manifest),)
-    return Outcome(effects=effects, requeue_seconds=TRIAL_WAIT_SECONDS)
-
-
-def _refusal(context: Context) -> str | None:
-    """Return what the API server said when it refused this trial's Job in an earlier tick."""
-    found = (c for c in context.status.conditions if c.type == "Stalled" and c.status == "True")
-    return next((c.message for c in found if c.reason == "Refused"), None)
-
-
-def _finish(context: Context, record: TrialRecord) -> Outcome:
-    record = record.model_copy(update={"finished_at": context.now})
-    trials = tuple(record if t.name == record.name else t for t in context.status.trials)
-    words = f"trial {len(trials)} ({configuration_text(record.candidate)}): {_told(record)}"
-    return Outcome(
-        changes=(("trials", trials), ("spent", _spent(context, trials))),
-        told=(Event("Normal", f"Trial{record.phase}", words),),
-        decision=words,
-        evidence=(("trial", record.model_dump(mode="json", exclude_none=True)),),
-        requeue_seconds=0.0,
-    )
-
-
-def _told(record: TrialRecord) -> str:
-    if record.phase != "Completed":
-        return f"{record.phase}, {record.reason}: {record.message}"
-    if record.knee_rate is None:
-        first = record.levels[0]
-        return (
-            f"no rate keeps the promise; P95 {shown(first.p95)} at {number(first.offered_rate)}/s"
-        )
-    knee = min(record.levels, key=lambda level: abs(level.offered_rate - (record.knee_rate or 0)))
-    return f"one replica carries {number(record.knee_rate)}/s with P95 {shown(knee.p95)}"
-
-
 def _choose_next(context: Context, resolved: Resolved) -> Outcome:
     over = exceeded(context.spec, context.status, context.now, resolved.gpus)
     if over is not None:
         return _done(context, f"the budget is spent: {over}")
     space = space_of(context, resolved)
-    said = (trial for trial in context.status.trials if trial.reason != INTERRUPTED)
+    said = (trial for trial in context.status.trials if trial.reason not in SAY_NOTHING)
     outcomes = tuple(outcome_of(trial) for trial in said)
     proposal = propose(space, outcomes, rules_of(context))
     if isinstance(proposal, Exhausted):
         return _done(context, proposal.why)
+    closed = gate(context, resolved)
+    if closed is not None:
+        return held(context, closed)
     return _begin(context, proposal)
+
+
+def held(context: Context, closed: Closed) -> Outcome:
+    """Return patience, with the word and the sentence that say why no trial starts."""
+    before = next((c for c in context.status.conditions if c.type == "TrialsAllowed"), None)
+    news = before is None or (before.status, before.reason) != ("False", closed.reason)
+    kind: Literal["Normal", "Warning"] = "Warning" if closed.kind == "Refused" else "Normal"
+    return Outcome(
+        observed=(Observation("TrialsAllowed", "False", closed.reason, closed.message),),
+        told=(Event(kind, closed.reason, closed.message),) if news else (),
+        decision=f"no trial: {closed.message}" if news else "",
+        requeue_seconds=HELD_SECONDS,
+    )
 
 
 def _begin(context: Context, proposal: Proposal) -> Outcome:
@@ -153,6 +99,7 @@ def _begin(context: Context, proposal: Proposal) -> Outcome:
     )
     return Outcome(
         changes=(("trials", trials), ("spent", _spent(context, trials))),
+        observed=(Observation("TrialsAllowed", "True", "Clear", "nothing speaks against trials"),),
         told=(Event("Normal", "TrialStarted", words),),
         decision=words,
         requeue_seconds=0.0,

@@ -1,0 +1,153 @@
+"""The running trial: create its Jobs, give way to live pods, record how it ended.
+
+Role: what ``trials`` says of the Jobs, turned into effects and a record. Must not know: which
+candidate is next. Trade-off: an ending is recorded in one tick and the Jobs are removed in the
+next, so that a crash in between never measures anything twice.
+"""
+
+from infertune.api.status import TrialRecord
+from infertune.core.admission import refusal_of
+from infertune.core.budget import spent_now
+from infertune.core.knobs import values_of, with_values
+from infertune.core.manifests.load_arguments import load_arguments
+from infertune.core.manifests.probe_jobs import load_job
+from infertune.core.manifests.trial_server import Setting, server_job
+from infertune.core.placement import Pin, kind_of_node, pin_of, wrong_kind
+from infertune.core.plan import CreateObject, Event
+from infertune.core.render import configuration_text, number, shown
+from infertune.core.resolve import Resolved
+from infertune.core.snapshot import JobView
+from infertune.core.story import Context, Outcome
+from infertune.core.trial_gate import YIELDED, gate, starved
+from infertune.core.trial_result import Ending, ended, with_result
+from infertune.core.trials import (
+    Finished,
+    StartLoad,
+    StartServer,
+    TrialStep,
+    jobs_of,
+    load_blocked,
+    next_step,
+)
+
+TRIAL_WAIT_SECONDS = 3.0
+
+
+def drive(context: Context, resolved: Resolved, record: TrialRecord) -> Outcome:
+    """Return the next step of the trial that runs."""
+    jobs = jobs_of(record, context.snapshot.jobs)
+    record = _seen(context, resolved, record, jobs.server)
+    crowded = starved(context.snapshot.target)
+    if crowded is not None:
+        return _finish(context, ended(record, Ending("Invalid", YIELDED, crowded.message)))
+    step = next_step(jobs, resolved, context.spec, context.now)
+    if isinstance(step, StartServer | StartLoad):
+        return _start(context, resolved, record, step)
+    if isinstance(step, Finished):
+        blocked = load_blocked(jobs.server, resolved, context.spec, step.result)
+        if blocked is not None:
+            return _finish(context, ended(record, blocked))
+        return _finish(context, _judged(context, resolved, record, step))
+    if isinstance(step, Ending):
+        return _finish(context, ended(record, step))
+    return Outcome(requeue_seconds=TRIAL_WAIT_SECONDS)
+
+
+def pin(context: Context, resolved: Resolved) -> Pin | None:
+    """Return where trials of this target may run."""
+    target = context.snapshot.target
+    nodes = [pod.node for pod in target.pods if pod.node] if target else []
+    return pin_of(nodes, context.snapshot.node_labels, gpus=resolved.gpus)
+
+
+def _seen(
+    context: Context, resolved: Resolved, record: TrialRecord, server: JobView | None
+) -> TrialRecord:
+    """Return the record with the node and the image that the server really got."""
+    if server is None or server.node is None:
+        return record
+    labels = context.snapshot.node_labels.get(server.node, {})
+    changes = {
+        "node": server.node,
+        "node_kind": kind_of_node(labels, gpus=resolved.gpus),
+        "image_id": server.image_ids.get(str(resolved.container.get("name"))),
+    }
+    return record.model_copy(update={k: v for k, v in changes.items() if v is not None})
+
+
+def _judged(
+    context: Context, resolved: Resolved, record: TrialRecord, step: Finished
+) -> TrialRecord:
+    """Return the record with the result, unless it was measured on another kind of node."""
+    labels = context.snapshot.node_labels
+    foreign = wrong_kind(pin(context, resolved), record.node, labels)
+    if foreign is not None:
+        return ended(record, Ending("Invalid", "WrongSku", foreign))
+    return with_result(record, step.result, context.spec)
+
+
+def _start(context: Context, resolved: Resolved, record: TrialRecord, step: TrialStep) -> Outcome:
+    installation = context.snapshot.installation
+    if isinstance(step, StartLoad):
+        arguments = load_arguments(record, context.spec, resolved, step.address)
+        manifest = load_job(
+            context.tuning, record.name, arguments, context.spec, resolved.template, installation
+        )
+        return Outcome(effects=(CreateObject(manifest),), requeue_seconds=TRIAL_WAIT_SECONDS)
+    ending = _not_now(context, resolved)
+    if ending is not None:
+        return _finish(context, ended(record, ending))
+    knob = context.spec.knobs.batch_size
+    values = with_values(
+        values_of(resolved.container, knob),
+        knob,
+        image=record.candidate.image,
+        batch_size=record.candidate.batch_size,
+    )
+    setting = Setting(installation, pin(context, resolved))
+    manifest = server_job(context.tuning, context.spec, record.name, values, resolved, setting)
+    return Outcome(effects=(CreateObject(manifest),), requeue_seconds=TRIAL_WAIT_SECONDS)
+
+
+def _not_now(context: Context, resolved: Resolved) -> Ending | None:
+    """Return how a decided trial ends when its server must not be made after all."""
+    closed = gate(context, resolved)
+    if closed is not None:
+        return Ending("Failed", "Refused", f"{closed.reason}: {closed.message}")
+    refusal = _refusal(context)
+    if refusal is None:
+        return None
+    refused = refusal_of(refusal)
+    return Ending("Failed", refused.word, refused.message)
+
+
+def _refusal(context: Context) -> str | None:
+    """Return what the API server said when it refused this trial's Job in an earlier tick."""
+    found = (c for c in context.status.conditions if c.type == "Stalled" and c.status == "True")
+    return next((c.message for c in found if c.reason == "Refused"), None)
+
+
+def _finish(context: Context, record: TrialRecord) -> Outcome:
+    record = record.model_copy(update={"finished_at": context.now})
+    trials = tuple(record if t.name == record.name else t for t in context.status.trials)
+    words = f"trial {len(trials)} ({configuration_text(record.candidate)}): {_told(record)}"
+    spent = spent_now(context.spec, trials, context.now, context.status.search_since)
+    return Outcome(
+        changes=(("trials", trials), ("spent", spent)),
+        told=(Event("Normal", f"Trial{record.phase}", words),),
+        decision=words,
+        evidence=(("trial", record.model_dump(mode="json", exclude_none=True)),),
+        requeue_seconds=0.0,
+    )
+
+
+def _told(record: TrialRecord) -> str:
+    if record.phase != "Completed":
+        return f"{record.phase}, {record.reason}: {record.message}"
+    if record.knee_rate is None:
+        first = record.levels[0]
+        return (
+            f"no rate keeps the promise; P95 {shown(first.p95)} at {number(first.offered_rate)}/s"
+        )
+    knee = min(record.levels, key=lambda level: abs(level.offered_rate - (record.knee_rate or 0)))
+    return f"one replica carries {number(record.knee_rate)}/s with P95 {shown(knee.p95)}"
