@@ -87,13 +87,13 @@ def kept_trials(
     batches = {batch for _, batch in named}
     if spec.knobs.batch_size is not None:
         batches |= set(spec.knobs.batch_size.values)
-    return tuple(
-        trial
-        for trial in finished(trials)
-        if trial.candidate.image in images
-        and trial.candidate.batch_size in batches
-        and _says_enough(trial, lowest)
-    )
+    of_candidate: dict[tuple[str, int | None], list[TrialRecord]] = {}
+    for trial in finished(trials):
+        point = trial.candidate.image, trial.candidate.batch_size
+        if point[0] in images and point[1] in batches:
+            of_candidate.setdefault(point, []).append(trial)
+    kept = [same for same in of_candidate.values() if _says_enough(same, lowest)]
+    return tuple(trial for trial in trials if any(trial in same for same in kept))
 
 
 def interrupted(trials: tuple[TrialRecord, ...], why: str) -> tuple[TrialRecord, ...]:
@@ -106,10 +106,11 @@ def interrupted(trials: tuple[TrialRecord, ...], why: str) -> tuple[TrialRecord,
     )
 
 
-def _says_enough(trial: TrialRecord, lowest: float) -> bool:
-    if trial.phase == "Failed" or trial.knee_rate is not None:
+def _says_enough(trials: list[TrialRecord], lowest: float) -> bool:
+    """Whether the trials of one candidate together answer for the lowest rate of interest."""
+    if any(trial.phase == "Failed" or trial.knee_rate is not None for trial in trials):
         return True
-    return any(level.offered_rate <= lowest for level in trial.levels)
+    return any(level.offered_rate <= lowest for trial in trials for level in trial.levels)
 
 
 def _without_knobs(container: RawObject, knob: BatchSizeKnob | None) -> dict[str, Any]:
