@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from infertune.api.v1alpha1 import KIND
-from infertune.core.snapshot import Key
 from tests.fakes import cases
 from tests.fakes.cases import IMAGE, NAMESPACE, TUNING
 from tests.fakes.harness import OperatorKilled
@@ -27,7 +26,7 @@ def lose_status(stage: Stage) -> None:
     stage.harness.start_operator()
 
 
-def make_anew(stage: Stage, name: str = TUNING.name) -> None:
+def make_anew(stage: Stage) -> None:
     """Remove the tuning by force while the operator is dead, and create it again."""
 
     def without_finalizers(raw: dict[str, Any]) -> None:
@@ -36,9 +35,7 @@ def make_anew(stage: Stage, name: str = TUNING.name) -> None:
     spec = stage.cluster.store.read(*WHERE)["spec"]
     stage.cluster.store.edit(*WHERE, without_finalizers, "kubectl")
     stage.delete()
-    anew = cases.tuning() | {"spec": spec}
-    anew["metadata"] = {"namespace": NAMESPACE, "name": name}
-    stage.cluster.store.add(anew)
+    stage.cluster.store.add(cases.tuning() | {"spec": spec})
     stage.harness.start_operator()
 
 
@@ -176,19 +173,6 @@ def test_old_values_put_back_by_hand_clear_the_record_that_said_otherwise() -> N
     lose_status(stage)
     stage.until("Searching")
     assert (stage.values(), stage.bounds(), stage.annotations()) == (BEFORE, (2, 2), {})
-
-
-def test_another_tunings_open_rollout_is_left_alone_and_waited_for() -> None:
-    stage = Stage(mode="Apply")
-    stage.until("Verifying")
-    make_anew(stage, name="another")
-    for _ in range(30):
-        stage.harness.step(10.0)
-    status = stage.harness.status(Key(NAMESPACE, "another"))
-    assert (status.state, stage.values(), record(stage)["state"]) == ("Pending", TUNED, "Open")
-    seen = {c.type: c for c in status.conditions}["TargetAvailable"]
-    assert (seen.status, seen.reason) == ("False", "OtherRolloutOpen")
-    assert "InferenceTuning 'demo'" in seen.message
 
 
 def test_the_second_rollout_goes_back_to_the_first_and_the_baseline_stays_the_first_of_all() -> (
