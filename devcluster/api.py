@@ -65,9 +65,9 @@ def get_raw(settings: Settings, path: str) -> bytes | None:
     return _body(settings.api_url + path, context)
 
 
-def node_ready(settings: Settings) -> bool:
-    """Whether our node says that it is Ready."""
-    node = get(settings, f"/api/v1/nodes/{settings.node_name}")
+def node_ready(settings: Settings, name: str) -> bool:
+    """Whether a node says that it is Ready."""
+    node = get(settings, f"/api/v1/nodes/{name}")
     conditions = node.get("status", {}).get("conditions", []) if node else []
     return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 

@@ -17,14 +17,15 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devcluster import api, components, lifecycle
+from devcluster import api, components, exclusion, lifecycle
 from devcluster.console import last_lines, say
 from devcluster.control_plane import control_plane
 from devcluster.errors import DevclusterError, RefusedError
-from devcluster.settings import Settings, from_environment, saved
+from devcluster.node import nodes
+from devcluster.settings import Settings, from_environment, number_of_nodes, saved
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 COMMANDS = {
     "up": "start or repair the node and wait until it is Ready",
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("command", choices=COMMANDS)
     made.add_argument("--state-dir", type=Path, help="state, logs and kubeconfig")
+    made.add_argument("--nodes", metavar="N", help="up: have 1 node or 2; as many as there are")
     made.add_argument("--bin-dir", type=Path, help="take programs from here first")
     return made
 
@@ -67,14 +69,17 @@ def status(settings: Settings) -> int:
         print(f"down: no cluster in {settings.state}")
         return 1
     alive = components.running(known)
-    for name in components.NAMES:
+    names = components.names(known)
+    for name in names:
         print(f"{name:<26}{f'running, pid {alive[name].pid}' if name in alive else 'not running'}")
-    for name in components.NAMES:
+    for name in names:
         if name not in alive:
             print(f"{name}: {known.logs}/{name}.log\n{last_lines(known.logs / f'{name}.log')}")
     ready = lifecycle.is_up(known)
-    node = "Ready" if api.node_ready(known) else "not Ready"
-    print(f"node {known.node_name} is {node}; state in {known.state}")
+    for node in nodes(known):
+        said = "Ready" if api.node_ready(known, node.name) else "not Ready"
+        print(f"node {node.name} ({node.address}) is {said}")
+    print(f"state in {known.state}")
     return 0 if ready else 1
 
 
@@ -90,8 +95,20 @@ def _kubeconfig(settings: Settings) -> int:
 def _prepare(settings: Settings) -> int:
     from devcluster import base_image
 
-    lifecycle.prepare(settings)
-    base_image.ensure_base(settings)
+    lifecycle.refuse_unfit_machine()
+    with exclusion.alone():
+        lifecycle.prepare(settings)
+        base_image.ensure_base(settings)
+    return 0
+
+
+def _up(settings: Settings, nodes: str | None) -> int:
+    lifecycle.up(settings, number_of_nodes("--nodes", nodes) if nodes is not None else None)
+    return 0
+
+
+def _down(settings: Settings) -> int:
+    lifecycle.down(settings)
     return 0
 
 
@@ -115,19 +132,28 @@ def _control_plane(settings: Settings, folder: Path | None, words: Sequence[str]
     return 0
 
 
-def dispatch(command: str, settings: Settings) -> int:
-    """Run one command and return its exit code."""
-    if command == "status":
-        return status(settings)
-    if command == "kubeconfig":
-        return _kubeconfig(settings)
-    if command == "prepare":
-        return _prepare(settings)
-    if command == "up":
-        lifecycle.up(settings)
-    else:
-        lifecycle.down(settings)
-    return 0
+def dispatch(options: argparse.Namespace, words: Sequence[str]) -> int:
+    """Run one command and return its exit code; `words` is a command for `control-plane`.
+
+    Raises:
+        RefusedError: An option or a command does not belong to it.
+    """
+    settings, command = settings_for(options), options.command
+    if options.nodes is not None and command != "up":
+        msg = f"--nodes is said to `up`, not to `{command}`"
+        raise RefusedError(msg)
+    if words and command != "control-plane":
+        msg = f"a command after -- is for `control-plane`, not for `{command}`"
+        raise RefusedError(msg)
+    actions: dict[str, Callable[[], int]] = {
+        "up": lambda: _up(settings, options.nodes),
+        "down": lambda: _down(settings),
+        "status": lambda: status(settings),
+        "kubeconfig": lambda: _kubeconfig(settings),
+        "prepare": lambda: _prepare(settings),
+        "control-plane": lambda: _control_plane(settings, options.state_dir, words),
+    }
+    return actions[command]()
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -136,9 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     cut = given.index("--") if "--" in given else len(given)
     options = parser().parse_args(given[:cut])
     try:
-        if options.command == "control-plane":
-            return _control_plane(settings_for(options), options.state_dir, given[cut + 1 :])
-        return dispatch(options.command, settings_for(options))
+        return dispatch(options, given[cut + 1 :])
     except RefusedError as error:
         say(str(error))
         return 2

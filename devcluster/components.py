@@ -15,24 +15,27 @@ from typing import TYPE_CHECKING
 from devcluster import api, processes
 from devcluster.console import last_lines
 from devcluster.errors import DevclusterError
+from devcluster.node import nodes
 from devcluster.packages import search_path, tool
 from devcluster.settings import METRICS_SERVER_PORT, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from devcluster.node import Node
 
 ADDON_WAVE = 3  # needs the objects that are applied after the control plane is ready
 READY_SECONDS = 60.0
 POLL_SECONDS = 0.1
-NAMES = (
-    "containerd",
+FIRST_ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
+# What each node has, and what the cluster has once, in the order in which people read it.
+OF_A_NODE = ("containerd", "kubelet", "kube-proxy")
+OF_THE_CLUSTER = (
     "etcd",
     "kube-apiserver",
     "kube-controller-manager",
     "kube-scheduler",
-    "kubelet",
-    "kube-proxy",
     "coredns",
     "metrics-server",
 )
@@ -48,16 +51,27 @@ class Component:
     ready: Callable[[], bool]
 
 
+def names(settings: Settings) -> tuple[str, ...]:
+    """Return what the components of a cluster are called."""
+    return (*OF_THE_CLUSTER, *names_of(nodes(settings), OF_A_NODE))
+
+
+def names_of(members: Iterable[Node], kinds: Iterable[str]) -> tuple[str, ...]:
+    """Return what components of these kinds are called on these nodes."""
+    return tuple(node.called(kind) for node in members for kind in kinds)
+
+
 def table(settings: Settings, programs: Mapping[str, Path]) -> tuple[Component, ...]:
     """Return the components in their order of start."""
+    members = nodes(settings)
     return (
-        _containerd(settings),
+        *(_containerd(settings, node) for node in members),
         _etcd(settings, programs),
         _api_server(settings, programs),
         _controller_manager(settings, programs),
         _scheduler(settings, programs),
-        _kubelet(settings, programs),
-        _proxy(settings, programs),
+        *(kubelet(settings, programs, node) for node in members),
+        *(_proxy(settings, programs, node) for node in members),
         _dns(settings, programs),
         _metrics_server(settings, programs),
     )
@@ -72,9 +86,10 @@ def control_plane(settings: Settings, programs: Mapping[str, Path]) -> tuple[Com
     )
 
 
-def _containerd(settings: Settings) -> Component:
-    argv = (tool(settings, "containerd"), "--config", f"{settings.conf}/containerd.toml")
-    return Component("containerd", 0, argv, partial(api.listens, settings.containerd_socket))
+def _containerd(settings: Settings, node: Node) -> Component:
+    argv = (tool(settings, "containerd"), "--config", f"{node.conf}/containerd.toml")
+    ready = partial(api.listens, node.socket)
+    return Component(node.called("containerd"), 0, (*node.enter, *argv), ready)
 
 
 def _etcd(settings: Settings, programs: Mapping[str, Path]) -> Component:
@@ -146,7 +161,12 @@ def _controller_manager(settings: Settings, programs: Mapping[str, Path]) -> Com
         "--leader-elect=false",
         "--profiling=false",
     )
-    ready = _healthy(f"https://127.0.0.1:{settings.listen.controllers}")
+    healthy = _healthy(f"https://127.0.0.1:{settings.listen.controllers}")
+
+    def ready() -> bool:
+        # No pod is admitted before a controller has made its namespace's account.
+        return healthy() and api.get(settings, FIRST_ACCOUNT) is not None
+
     return Component("kube-controller-manager", 2, argv, ready)
 
 
@@ -164,37 +184,41 @@ def _scheduler(settings: Settings, programs: Mapping[str, Path]) -> Component:
     return Component("kube-scheduler", 2, argv, _healthy("https://127.0.0.1:10259"))
 
 
-def _kubelet(settings: Settings, programs: Mapping[str, Path]) -> Component:
+def kubelet(settings: Settings, programs: Mapping[str, Path], node: Node) -> Component:
+    """Return the kubelet of a node."""
+    name = node.called("kubelet")
     argv = (
+        *node.enter,
         str(programs["kubelet"]),
-        f"--config={settings.conf}/kubelet.yaml",
-        f"--kubeconfig={settings.conf}/kubelet.kubeconfig",
-        f"--root-dir={settings.state}/kubelet",
-        f"--cert-dir={settings.state}/kubelet-pki",
-        f"--hostname-override={settings.node_name}",
-        f"--node-ip={settings.gateway}",
+        f"--config={node.conf}/kubelet.yaml",
+        f"--kubeconfig={settings.conf}/{name}.kubeconfig",
+        f"--root-dir={node.state}/kubelet",
+        f"--cert-dir={node.state}/kubelet-pki",
+        f"--hostname-override={node.name}",
+        f"--node-ip={node.address}",
     )
-    return Component("kubelet", 2, argv, partial(api.node_ready, settings))
+    return Component(name, 2, argv, partial(api.node_ready, settings, node.name))
 
 
-def _proxy(settings: Settings, programs: Mapping[str, Path]) -> Component:
+def _proxy(settings: Settings, programs: Mapping[str, Path], node: Node) -> Component:
     argv = (
+        *node.enter,
         str(programs["kube-proxy"]),
         f"--kubeconfig={settings.conf}/proxy.kubeconfig",
-        f"--hostname-override={settings.node_name}",
+        f"--hostname-override={node.name}",
         "--proxy-mode=iptables",
         f"--cluster-cidr={settings.pod_range}",
-        f"--bind-address={settings.gateway}",
+        f"--bind-address={node.address}",
         "--nodeport-addresses=primary",
         # Zero leaves the machine's connection tracking as it is.
         "--conntrack-max-per-core=0",
         "--conntrack-tcp-timeout-established=0s",
         "--conntrack-tcp-timeout-close-wait=0s",
-        f"--healthz-bind-address={settings.gateway}:10256",
-        f"--metrics-bind-address={settings.gateway}:10249",
+        f"--healthz-bind-address={node.address}:10256",
+        f"--metrics-bind-address={node.address}:10249",
     )
-    ready = partial(api.answers, f"http://{settings.gateway}:10256/livez")
-    return Component("kube-proxy", 2, argv, ready)
+    ready = partial(api.answers, f"http://{node.address}:10256/livez")
+    return Component(node.called("kube-proxy"), 2, argv, ready)
 
 
 def _dns(settings: Settings, programs: Mapping[str, Path]) -> Component:
@@ -228,7 +252,7 @@ def _healthy(base: str, path: str = "/healthz") -> Callable[[], bool]:
 
 def running(settings: Settings) -> dict[str, processes.Identity]:
     """Return the components whose recorded process still runs."""
-    found = {name: processes.find(settings.state / "pids", name) for name in NAMES}
+    found = {name: processes.find(settings.state / "pids", name) for name in names(settings)}
     return {name: one for name, one in found.items() if one}
 
 

@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from devcluster import packages
+from devcluster.node import Node, nodes
 from devcluster.settings import DNS_PORT, Settings
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 PAUSE_IMAGE = "localhost/infertune-pause:1"
 FIRST_POD_OFFSET = 16  # the addresses below are the gateway's and further nodes'
-CLIENTS = ("admin", "kubelet", "controller-manager", "scheduler", "proxy", "dns")
+CLIENTS = ("admin", "controller-manager", "scheduler", "proxy", "dns")
 
 
 def kubeconfig(settings: Settings, user: str) -> str:
@@ -49,13 +50,13 @@ def kubeconfig(settings: Settings, user: str) -> str:
     )
 
 
-def kubelet(settings: Settings) -> str:
-    """Return the kubelet's configuration."""
+def kubelet(settings: Settings, node: Node) -> str:
+    """Return the configuration of a node's kubelet."""
     return _json(
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
-            "address": str(settings.gateway),
+            "address": str(node.address),
             "authentication": {
                 "anonymous": {"enabled": False},
                 "webhook": {"enabled": True},
@@ -65,7 +66,7 @@ def kubelet(settings: Settings) -> str:
             "clusterDNS": [str(settings.dns_service)],
             "clusterDomain": "cluster.local",
             "resolvConf": str(settings.conf / "resolv.conf"),
-            "containerRuntimeEndpoint": f"unix://{settings.containerd_socket}",
+            "containerRuntimeEndpoint": f"unix://{node.socket}",
             "cgroupDriver": "cgroupfs",
             # One flat level of cgroups: works on cgroup v1, v2 and inside a machine that
             # delegates only some controllers. Limits of containers hold all the same.
@@ -82,25 +83,25 @@ def kubelet(settings: Settings) -> str:
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%"},
-            "podLogsDir": str(settings.state / "pod-logs"),
-            "volumePluginDir": str(settings.state / "volume-plugins"),
+            "podLogsDir": str(node.state / "pod-logs"),
+            "volumePluginDir": str(node.state / "volume-plugins"),
             "shutdownGracePeriod": "0s",
             "registerNode": True,
         }
     )
 
 
-def cni(settings: Settings) -> str:
-    """Return the pod network: a bridge, addresses of the node's range, host ports."""
+def cni(node: Node) -> str:
+    """Return a node's pod network: a bridge, addresses of the node's range, host ports."""
     ipam = {
         "type": "host-local",
-        "dataDir": str(settings.state / "cni-addresses"),
+        "dataDir": str(node.state / "cni-addresses"),
         "ranges": [
             [
                 {
-                    "subnet": str(settings.node_range),
-                    "rangeStart": str(settings.node_range[FIRST_POD_OFFSET]),
-                    "gateway": str(settings.gateway),
+                    "subnet": str(node.pod_range),
+                    "rangeStart": str(node.pod_range[FIRST_POD_OFFSET]),
+                    "gateway": str(node.pod_range[1]),
                 }
             ]
         ],
@@ -109,21 +110,22 @@ def cni(settings: Settings) -> str:
     # No masquerading: a pod's packet that wants out must be recognisable, to be refused.
     bridge = {
         "type": "bridge",
-        "bridge": settings.bridge,
+        "bridge": node.bridge,
         "isGateway": True,
         "ipMasq": False,
         "hairpinMode": True,
         "ipam": ipam,
     }
     portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
-    return _json({"cniVersion": "1.0.0", "name": "devcluster", "plugins": [bridge, portmap]})
+    name = node.called("devcluster")
+    return _json({"cniVersion": "1.0.0", "name": name, "plugins": [bridge, portmap]})
 
 
-def containerd(settings: Settings) -> str:
-    """Return containerd's configuration."""
+def containerd(settings: Settings, node: Node) -> str:
+    """Return the configuration of a node's containerd."""
     return f"""version = 2
-root = "{settings.state}/containerd"
-state = "{settings.run_dir}/containerd"
+root = "{node.state}/containerd"
+state = "{node.run_dir}/containerd"
 disabled_plugins = [
   "io.containerd.snapshotter.v1.aufs",
   "io.containerd.snapshotter.v1.btrfs",
@@ -132,15 +134,15 @@ disabled_plugins = [
 ]
 
 [grpc]
-address = "{settings.containerd_socket}"
+address = "{node.socket}"
 
 [plugins."io.containerd.internal.v1.opt"]
-path = "{settings.state}/containerd-opt"
+path = "{node.state}/containerd-opt"
 
-{_cri(settings)}"""
+{_cri(settings, node)}"""
 
 
-def _cri(settings: Settings) -> str:
+def _cri(settings: Settings, node: Node) -> str:
     """Return the part of containerd's configuration that the kubelet's interface reads."""
     cri = 'plugins."io.containerd.grpc.v1.cri"'
     return f"""[{cri}]
@@ -155,7 +157,7 @@ stream_server_port = "0"
 
 [{cri}.cni]
 bin_dir = "{settings.root}/usr/lib/cni"
-conf_dir = "{settings.conf}/cni"
+conf_dir = "{node.conf}/cni"
 
 [{cri}.containerd]
 snapshotter = "overlayfs"
@@ -199,18 +201,15 @@ def corefile(settings: Settings) -> str:
 
 def write_all(settings: Settings) -> None:
     """Write every file; needs the certificates and the unpacked packages."""
-    settings.conf.mkdir(parents=True, exist_ok=True)
-    (settings.conf / "cni").mkdir(exist_ok=True)
-    files = {
-        "kubelet.yaml": kubelet(settings),
-        "containerd.toml": containerd(settings),
-        "Corefile": corefile(settings),
-        "resolv.conf": "",
-        "cni/10-devcluster.conflist": cni(settings),
-    }
-    for name, text in files.items():
-        (settings.conf / name).write_text(text)
-    write_kubeconfigs(settings, CLIENTS)
+    for node in nodes(settings):
+        (node.conf / "cni").mkdir(parents=True, exist_ok=True)
+        (node.conf / "kubelet.yaml").write_text(kubelet(settings, node))
+        (node.conf / "containerd.toml").write_text(containerd(settings, node))
+        (node.conf / "cni" / "10-devcluster.conflist").write_text(cni(node))
+    (settings.conf / "Corefile").write_text(corefile(settings))
+    (settings.conf / "resolv.conf").write_text("")
+    kubelets = [node.called("kubelet") for node in nodes(settings)]
+    write_kubeconfigs(settings, (*CLIENTS, *kubelets))
 
 
 def write_kubeconfigs(settings: Settings, users: Iterable[str]) -> None:

@@ -13,15 +13,13 @@ import dataclasses
 import os
 import shutil
 import socket
-import time
 from ipaddress import IPv4Address
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from devcluster import addons, api, components, config, processes
+from devcluster import addons, components, config, processes
 from devcluster.binaries import ensure_binaries
-from devcluster.console import last_lines
-from devcluster.errors import DevclusterError, RefusedError
+from devcluster.errors import RefusedError
 from devcluster.pki import ensure_pki
 from devcluster.settings import Listen, Settings
 
@@ -35,7 +33,6 @@ LOOPBACK = IPv4Address("127.0.0.1")
 # Below the ports that the kernel gives to outgoing connections (from 32768 on), and apart by the
 # process: two control planes that start at the same moment do not reach for the same ones.
 FIRST_PORT, PORTS, PORTS_APART = 20000, 12000, 8
-ACCOUNT = "/api/v1/namespaces/default/serviceaccounts/default"
 
 
 def free_ports(start: int, amount: int) -> list[int]:
@@ -86,7 +83,6 @@ def control_plane(
         components.start_missing(made, servers)
         _apply_crds(made, programs["kubectl"], crds)
         components.start_missing(made, [controllers])
-        _wait_for_controllers(made)
         yield made
     finally:
         # Nobody needs the data any more: no long good-byes.
@@ -107,14 +103,3 @@ def _apply_crds(settings: Settings, kubectl: Path, crds: Sequence[Path]) -> None
         addons.apply(settings, kubectl, path.read_text())
     if crds:
         addons.kubectl(settings, kubectl, "wait", "--for=condition=Established", "crd", "--all")
-
-
-def _wait_for_controllers(settings: Settings) -> None:
-    """Wait for the first account that a controller makes: from then on pods are admitted."""
-    deadline = time.monotonic() + components.READY_SECONDS
-    while api.get(settings, ACCOUNT) is None:
-        if time.monotonic() > deadline:
-            log = settings.logs / "kube-controller-manager.log"
-            msg = f"the controllers made no account; end of {log}:\n{last_lines(log)}"
-            raise DevclusterError(msg)
-        time.sleep(components.POLL_SECONDS)

@@ -18,12 +18,15 @@ from devcluster.buildah import build, buildah, policy_flags
 from devcluster.console import run, step
 from devcluster.dockerfile import content_key
 from devcluster.errors import DevclusterError
+from devcluster.node import nodes
 from devcluster.packages import ensure_packages, tool
 from devcluster.settings import REPO_ROOT, Settings, current
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from devcluster.node import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,34 +125,54 @@ def find_image(tag: str, settings: Settings | None = None) -> Image:
 
 
 def load_image(tag: str, settings: Settings | None = None) -> bool:
-    """Import a built image into the node; return False when it was there already.
+    """Import a built image into every node; return False when all had it already.
 
     Raises:
         DevclusterError: No image was built under the tag, or the node is not up.
     """
     settings = settings or current()
     image = find_image(tag, settings)
-    marker = settings.state / "images" / _file_name(image.reference)
-    if marker.exists() and marker.read_text() == image.key:
-        return False
-    if not settings.containerd_socket.exists():
-        raise DevclusterError("the node is not up; run: python -m devcluster up")
-    with step(f"loading image {tag} into the node"):
-        import_archive(settings, image.archive)
+    members = [one for one in nodes(settings) if not _holds(one, image)]
+    for node in members:
+        if not node.socket.exists():
+            raise DevclusterError("the node is not up; run: python -m devcluster up")
+        with step(f"loading image {tag} into {node.name}"):
+            _load(settings, node, image)
+    return bool(members)
+
+
+def _marker(node: Node, image: Image) -> Path:
+    return node.state / "images" / _file_name(image.reference)
+
+
+def _holds(node: Node, image: Image) -> bool:
+    marker = _marker(node, image)
+    return marker.exists() and marker.read_text() == image.key
+
+
+def _load(settings: Settings, node: Node, image: Image) -> None:
+    import_archive(settings, node, image.archive)
+    marker = _marker(node, image)
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text(image.key)
-    return True
 
 
-def import_archive(settings: Settings, archive: Path) -> None:
-    """Import an image archive into the node's containerd."""
-    ctr: list[str | Path] = [
-        tool(settings, "ctr"),
-        "-a",
-        settings.containerd_socket,
-        "-n",
-        "k8s.io",
-    ]
+def share_images(settings: Settings) -> None:
+    """Give every node the images that the first one was given and that are still cached."""
+    first, *others = nodes(settings)
+    for marker in sorted((first.state / "images").glob("*")) if others else ():
+        key = marker.read_text()
+        archive = settings.cache / "images" / f"{marker.name}@{key}.tar"
+        image = Image(marker.name, archive, key)
+        for node in others:
+            if archive.exists() and not _holds(node, image):
+                with step(f"loading image {marker.name} into {node.name}"):
+                    _load(settings, node, image)
+
+
+def import_archive(settings: Settings, node: Node, archive: Path) -> None:
+    """Import an image archive into a node's containerd."""
+    ctr: list[str | Path] = [tool(settings, "ctr"), "-a", node.socket, "-n", "k8s.io"]
     run([*ctr, "images", "import", archive], timeout_seconds=900)
 
 

@@ -60,6 +60,10 @@ PATHS = (
     "/var/log/pods",
     "/var/lib/cache/containers",
 )
+# `ip netns` mounts this folder over itself and leaves it so.
+MOUNT_POINTS = ("/run/netns",)
+# A kubelet links every container's log here; links of containers that it did not end stay.
+LOG_LINKS = Path("/var/log/containers")
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
@@ -103,6 +107,7 @@ def open_ledger(settings: Settings, rules: dict[str, str]) -> None:
     record = {
         "sysctls": {name: value for name, value in found.items() if value is not None},
         "absent": [name for name in PATHS if not Path(name).exists()],
+        "mounted": [name for name in MOUNT_POINTS if name in _mounted()],
         "rules": rules,
         "cgroups": sorted(_container_cgroups()),
     }
@@ -144,11 +149,21 @@ def close_ledger(settings: Settings) -> list[str]:
             write_sysctl(name, value)
         except DevclusterError as error:
             problems.append(str(error))
+    for name in set(MOUNT_POINTS) & set(_mounted()) - set(record.get("mounted", MOUNT_POINTS)):
+        run(["umount", name])
+    unlink_logs_below(settings.state)
     for name in record["absent"]:
         _remove(Path(name), problems)
     for name in _container_cgroups() - set(record["cgroups"]):
         _remove_cgroup(Path(name), problems)
     return problems
+
+
+def unlink_logs_below(folder: Path) -> None:
+    """Remove the links to logs of containers whose kubelet kept them below a folder."""
+    for link in LOG_LINKS.glob("*.log"):
+        if link.is_symlink() and link.readlink().is_relative_to(folder):
+            link.unlink()
 
 
 def _remove(path: Path, problems: list[str]) -> None:
@@ -170,13 +185,17 @@ def _remove_cgroup(path: Path, problems: list[str]) -> None:
             problems.append(f"cannot remove the cgroup {folder}: {error}")
 
 
-def unmount_below(folders: list[Path]) -> None:
-    """Unmount everything below the given folders, the innermost first."""
-    points = [
+def _mounted() -> list[str]:
+    """Return every mount point, in the order of mounting; a folder over itself is one as well."""
+    return [
         line.split()[4].encode().decode("unicode_escape")
         for line in Path("/proc/self/mountinfo").read_text().splitlines()
     ]
-    for point in reversed(points):
+
+
+def unmount_below(folders: list[Path]) -> None:
+    """Unmount everything below the given folders, the innermost first."""
+    for point in reversed(_mounted()):
         if any(Path(point).is_relative_to(folder) for folder in folders):
             with contextlib.suppress(CommandError):
                 run(["umount", "--lazy", point])

@@ -16,15 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 from devcluster.console import run
 from devcluster.errors import CommandError, RefusedError
+from devcluster.node import nodes
+from devcluster.settings import NODE_PREFIX_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from ipaddress import IPv4Address
 
+    from devcluster.node import Node
     from devcluster.settings import Settings
 
 FENCE = "4244"
 FENCE_METRIC = "4244"
-LOCAL_TABLE = "local"
+# In a network of its own a node needs what `up` sets on the machine.
+SWITCHES_OF_A_NODE = """set -e
+echo 1 > /proc/sys/net/ipv4/ip_forward
+filter=/proc/sys/net/bridge/bridge-nf-call-iptables
+[ ! -e $filter ] || echo 1 > $filter
+"""
 
 
 def _routes() -> list[dict[str, Any]]:
@@ -137,13 +146,54 @@ def fences_stand(settings: Settings) -> bool:
     return ranges <= caught and f"from {settings.pod_range} lookup {FENCE}" in _rules()
 
 
+def namespace_exists(node: Node) -> bool:
+    """Whether a node's network is there; the machine's own always is."""
+    return node.namespace is None or Path("/run/netns", node.namespace).exists()
+
+
+def ensure_namespace(node: Node, gateway: IPv4Address) -> None:
+    """Have a further node's network: a namespace with a cable into the bridge, routed both ways.
+
+    What its pods send goes to the machine, and there the fences decide.
+    """
+    if node.namespace is None:
+        return
+    if not namespace_exists(node):
+        run(["ip", "netns", "add", node.namespace])
+    if not Path("/sys/class/net", node.plug).exists():
+        peer = ["peer", "name", "eth0", "netns", node.namespace]
+        run(["ip", "link", "add", node.plug, "type", "veth", *peer])
+    run(["ip", "link", "set", node.plug, "master", node.bridge, "up"])
+    inside = ["ip", "-n", node.namespace]
+    run([*inside, "link", "set", "lo", "up"])
+    run([*inside, "address", "replace", f"{node.address}/{NODE_PREFIX_LENGTH}", "dev", "eth0"])
+    run([*inside, "link", "set", "eth0", "up"])
+    run([*inside, "route", "replace", "default", "via", str(gateway)])
+    run([*node.enter, "sh", "-c", SWITCHES_OF_A_NODE])
+    way = ["via", str(node.address), "dev", node.bridge]
+    run(["ip", "route", "replace", str(node.pod_range), *way])
+
+
+def remove_namespace(node: Node) -> None:
+    """Remove a further node's network with its cable, rules and routes."""
+    if node.namespace is None:
+        return
+    if Path("/sys/class/net", node.plug).exists():
+        run(["ip", "link", "del", node.plug])
+    if namespace_exists(node):
+        run(["ip", "netns", "del", node.namespace])
+    if any(one.get("dst") == str(node.pod_range) for one in _routes()):
+        run(["ip", "route", "del", str(node.pod_range), "via", str(node.address)])
+
+
 def check_fences(settings: Settings) -> None:
     """Ask the kernel which way packets of our ranges would take.
 
     Raises:
         CommandError: One of them would not end at our bridge.
     """
-    addresses = (settings.gateway + 1, settings.api_service)
+    pods = [one.pod_range[2] for one in nodes(settings)]
+    addresses = (*pods, settings.api_service)
     for address in addresses:
         way = run(["ip", "route", "get", str(address)])
         if f"dev {settings.bridge}" not in way:

@@ -8,10 +8,12 @@ Debian machine has instead of depending on a library.
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from devcluster.console import run
+from devcluster.node import nodes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,11 +40,14 @@ def leaves(settings: Settings) -> tuple[Leaf, ...]:
         "DNS:kubernetes.default.svc.cluster.local,IP:127.0.0.1,"
         f"IP:{settings.api_address},IP:{settings.api_service}"
     )
-    node = f"/O=system:nodes/CN=system:node:{settings.node_name}"
+    kubelets = [
+        Leaf(one.called("kubelet"), f"/O=system:nodes/CN=system:node:{one.name}", "clientAuth")
+        for one in nodes(settings)
+    ]
     return (
         Leaf("apiserver", "/CN=kube-apiserver", "serverAuth", hosts),
         Leaf("admin", "/O=system:masters/CN=devcluster-admin", "clientAuth"),
-        Leaf("kubelet", node, "clientAuth"),
+        *kubelets,
         Leaf("controller-manager", "/CN=system:kube-controller-manager", "clientAuth"),
         Leaf("scheduler", "/CN=system:kube-scheduler", "clientAuth"),
         Leaf("proxy", "/CN=system:kube-proxy", "clientAuth"),
@@ -79,18 +84,24 @@ def _sign(folder: Path, leaf: Leaf) -> None:
 
 
 def ensure_pki(settings: Settings) -> None:
-    """Make the authority, all certificates and the service-account key once."""
+    """Make the authority, the certificates and the service-account key that are missing."""
     folder = settings.pki
-    if (folder / "complete").exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "complete").exists():
+        _make_authority(folder)
+    for leaf in leaves(settings):
+        if not (folder / f"{leaf.name}.crt").exists():
+            _sign(folder, leaf)
+
+
+def _make_authority(folder: Path) -> None:
+    """Make the keys that everything else depends on, anew where a first try was interrupted."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     folder.chmod(0o700)
     _key(folder / "ca.key")
     authority: list[str | Path] = ["-days", DAYS, "-subj", "/CN=devcluster-ca"]
     authority += ["-key", folder / "ca.key", "-out", folder / "ca.crt"]
     run(["openssl", "req", "-x509", "-new", *authority])
-    for leaf in leaves(settings):
-        _sign(folder, leaf)
     _key(folder / "service-account.key")
     (folder / "service-account.pub").write_text(
         run(["openssl", "ec", "-in", folder / "service-account.key", "-pubout"])

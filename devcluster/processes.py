@@ -111,6 +111,15 @@ def end(identities: Sequence[Identity], grace_seconds: float) -> None:
             time.sleep(0.02)
 
 
+def kill(identity: Identity) -> None:
+    """End a process without asking it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(identity.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10.0
+    while identity.alive() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 def stop(run_dir: Path, names: Sequence[str], grace_seconds: float = 10.0) -> list[str]:
     """End recorded processes together and forget them; return the names that were running."""
     running = {name: one for name in names if (one := find(run_dir, name))}

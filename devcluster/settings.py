@@ -13,6 +13,7 @@ import json
 import os
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ NODE_PREFIX_LENGTH = 24
 # A /24 has 239 addresses for pods; an address is given back a moment after its pod has gone.
 MOST_PODS = 230
 DEFAULT_PODS_PER_NODE = 200
+MOST_NODES = 2
+# A socket's path may have 107 bytes; the kubelet's own is the longest below this folder.
+LONGEST_STATE_DIR = 107 - len("/n2/kubelet/pod-resources/4294967295")
 DEFAULT_PODS = IPv4Network("10.244.0.0/16")
 DEFAULT_SERVICES = IPv4Network("10.0.0.0/24")
 
@@ -58,6 +62,7 @@ class Settings:
     cfs_period: str = "10ms"
     max_pods: int = DEFAULT_PODS_PER_NODE
     downloads: bool = True
+    nodes: int = 1
     listen: Listen = Listen()
 
     @property
@@ -76,10 +81,15 @@ class Settings:
         return f"http://127.0.0.1:{self.listen.etcd}"
 
     @property
-    def node_range(self) -> IPv4Network:
-        """The part of the pod range that the node hands out."""
+    def node_ranges(self) -> tuple[IPv4Network, ...]:
+        """The parts of the pod range that the nodes hand out, one for each."""
         length = max(NODE_PREFIX_LENGTH, self.pod_range.prefixlen)
-        return next(self.pod_range.subnets(new_prefix=length))
+        return tuple(islice(self.pod_range.subnets(new_prefix=length), self.nodes))
+
+    @property
+    def node_range(self) -> IPv4Network:
+        """The part of the pod range that the first node hands out."""
+        return self.node_ranges[0]
 
     @property
     def gateway(self) -> IPv4Address:
@@ -101,11 +111,6 @@ class Settings:
         """Sockets; short, because a socket's path may have 107 bytes only."""
         digest = hashlib.sha256(str(self.state).encode()).hexdigest()[:8]
         return Path("/run") / f"infertune-{digest}"
-
-    @property
-    def containerd_socket(self) -> Path:
-        """The socket of our containerd."""
-        return self.run_dir / "containerd.sock"
 
     @property
     def kubeconfig(self) -> Path:
@@ -145,6 +150,7 @@ class Settings:
             "cfs_period": self.cfs_period,
             "max_pods": self.max_pods,
             "downloads": self.downloads,
+            "nodes": self.nodes,
         }
         (self.state / "settings.json").write_text(json.dumps(record, indent=2) + "\n")
 
@@ -166,6 +172,38 @@ def _pods(text: str) -> int:
         msg = f"DEVCLUSTER_MAX_PODS: {text!r}: write a whole number from 1 to {MOST_PODS}"
         raise RefusedError(msg)
     return int(text)
+
+
+def number_of_nodes(name: str, text: str) -> int:
+    """Return the number of nodes that a variable or an option asks for.
+
+    Raises:
+        RefusedError: It is no number, or another one than was tried.
+    """
+    if text not in [str(number) for number in range(1, MOST_NODES + 1)]:
+        msg = f"{name}: {text!r}: write 1 or {MOST_NODES}"
+        raise RefusedError(msg)
+    return int(text)
+
+
+def refuse_narrow(settings: Settings) -> None:
+    """Stop where the pod range has no part for each node, or a path no room for a socket.
+
+    Raises:
+        RefusedError: The message names what would do.
+    """
+    if len(os.fsencode(settings.state)) > LONGEST_STATE_DIR:
+        msg = (
+            f"DEVCLUSTER_STATE_DIR: {settings.state} is longer than {LONGEST_STATE_DIR} bytes, "
+            "and sockets lie below it; use a shorter one"
+        )
+        raise RefusedError(msg)
+    if len(settings.node_ranges) < settings.nodes:
+        msg = (
+            f"DEVCLUSTER_POD_RANGE: {settings.pod_range} is too small for {settings.nodes} nodes; "
+            f"use a /{NODE_PREFIX_LENGTH - 1} or larger"
+        )
+        raise RefusedError(msg)
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
@@ -195,6 +233,7 @@ def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
         cfs_period=environ.get("DEVCLUSTER_CFS_PERIOD") or "10ms",
         max_pods=_pods(environ.get("DEVCLUSTER_MAX_PODS") or str(DEFAULT_PODS_PER_NODE)),
         downloads=environ.get("DEVCLUSTER_DOWNLOADS", "1") != "0",
+        nodes=number_of_nodes("DEVCLUSTER_NODES", environ.get("DEVCLUSTER_NODES") or "1"),
     )
 
 
@@ -216,6 +255,7 @@ def saved(state: Path) -> Settings | None:
         # A cluster that an older version started does not say.
         max_pods=record.get("max_pods", DEFAULT_PODS_PER_NODE),
         downloads=record["downloads"],
+        nodes=record.get("nodes", 1),
     )
 
 

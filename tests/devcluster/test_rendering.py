@@ -9,6 +9,7 @@ import pytest
 
 from devcluster import addons, buildah, config, discovery, dockerfile, images, oci, prometheus
 from devcluster.errors import RefusedError
+from devcluster.node import node
 from devcluster.settings import from_environment, saved
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def test_the_kubelet_trusts_nobody_without_a_name(settings: Settings) -> None:
-    made = json.loads(config.kubelet(settings))
+    made = json.loads(config.kubelet(settings, node(settings, 1)))
     assert made["authentication"]["anonymous"] == {"enabled": False}
     assert made["authorization"] == {"mode": "Webhook"}
     assert made["clusterDNS"] == ["10.0.0.10"]
@@ -36,21 +37,21 @@ def test_the_number_of_pods_is_settable_and_kept(settings: Settings) -> None:
     wished.save()
     kept = saved(wished.state)
     assert kept == wished
-    assert json.loads(config.kubelet(wished))["maxPods"] == 230
-    assert json.loads(config.kubelet(settings))["maxPods"] == 200
+    assert json.loads(config.kubelet(wished, node(wished, 1)))["maxPods"] == 230
+    assert json.loads(config.kubelet(settings, node(settings, 1)))["maxPods"] == 200
 
 
 def test_a_cluster_that_an_older_version_started_still_loads(settings: Settings) -> None:
     settings.save()
     path = settings.state / "settings.json"
     record = json.loads(path.read_text())
-    del record["max_pods"]
+    del record["max_pods"], record["nodes"]
     path.write_text(json.dumps(record))
     assert saved(settings.state) == settings
 
 
 def test_pods_are_not_masqueraded_and_get_addresses_of_the_node(settings: Settings) -> None:
-    bridge = json.loads(config.cni(settings))["plugins"][0]
+    bridge = json.loads(config.cni(node(settings, 1)))["plugins"][0]
     assert bridge["ipMasq"] is False
     assert bridge["ipam"]["ranges"][0][0]["subnet"] == "10.244.0.0/24"
     assert bridge["ipam"]["ranges"][0][0]["rangeStart"] == "10.244.0.16"
