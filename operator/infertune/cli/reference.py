@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Iterator
 
+from infertune.api import annotations, edits
 from infertune.api.crd import COLUMNS, KIND_DESCRIPTION, tuning_schema
 from infertune.api.structural import Schema
 from infertune.api.v1alpha1 import API_VERSION, KIND, SHORT_NAMES
@@ -39,7 +40,7 @@ def render_reference() -> str:
     """Return the reference of every field, as Markdown."""
     properties = tuning_schema()["properties"]
     required = ("spec",)
-    sections = [INTRODUCTION, _columns()]
+    sections = [INTRODUCTION, _columns(), _annotations(), _edits()]
     for name in ("spec", "status"):
         sections.extend(_sections(properties[name], name, required=name in required))
     return "\n".join(sections)
@@ -57,6 +58,34 @@ def _columns() -> str:
             "",
         ]
     )
+
+
+def _annotations() -> str:
+    rows = [f"| `{name}` | {meaning} |" for name, meaning in annotations.MEANINGS.items()]
+    lines = [
+        "## Annotations of a tuning",
+        "",
+        "They steer a tuning now, without a change of its spec.",
+        "",
+        "| annotation | meaning |",
+        "|---|---|",
+        *rows,
+        "",
+        "How to leave `Halted`: change the spec (by the table below, some edits keep trials), set "
+        f"`{annotations.RETRY}` to a new value, or, after an abort, remove `{annotations.ABORT}`. "
+        "Trials whose choice broke the promise on live traffic are never believed again.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _edits() -> str:
+    """Return which edits of the spec void trials: one row per effect."""
+    lines = ["## What an edit of the spec does", "", "| effect | fields of `spec` |", "|---|---|"]
+    for effect, meaning in edits.MEANINGS.items():
+        fields = [f"`{path}`" for path, found in edits.EDITS.items() if found == effect]
+        lines.append(f"| **{effect}**. {meaning} | {', '.join(fields)} |")
+    return "\n".join([*lines, ""])
 
 
 def _sections(schema: Schema, path: str, *, required: bool) -> Iterator[str]:
