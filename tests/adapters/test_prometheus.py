@@ -209,7 +209,7 @@ def test_a_restart_in_the_window_is_not_a_negative_rate(
             "CannotAttribute",
             id="scraped twice",
         ),
-        pytest.param({TOTAL: [series("pod-a", *["NaN"] * 5)]}, "Missing", id="NaN only"),  # type: ignore[arg-type]
+        pytest.param({TOTAL: [series("pod-a", *["NaN"] * 5)]}, "Invalid", id="NaN only"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_be_said_is_said(
@@ -252,8 +252,8 @@ def test_no_pods_ask_nothing(stub: Stub, metrics: PrometheusMetrics) -> None:
     [
         pytest.param(503, "busy", "Unavailable", id="overloaded"),
         pytest.param(400, "parse error", "Invalid", id="a pattern it cannot read"),
-        pytest.param(200, "<html>", "Unavailable", id="a login page"),
-        pytest.param(200, "[]", "Invalid", id="another kind of server"),
+        pytest.param(200, "<html>", "NotPrometheus", id="a login page"),
+        pytest.param(200, "[]", "NotPrometheus", id="another kind of server"),
     ],
 )
 def test_a_server_that_does_not_answer_properly(
@@ -289,7 +289,7 @@ def test_names_and_values_are_quoted(stub: Stub, metrics: PrometheusMetrics) -> 
 
 
 class TestSharedWatch:
-    """A hundred stable targets cost two queries, kept for 45 s."""
+    """A hundred stable targets cost three queries, kept for 45 s."""
 
     def fill(self, stub: Stub) -> None:
         def one(pod: str, le: str, value: float) -> dict[str, Any]:
@@ -319,7 +319,7 @@ class TestSharedWatch:
         assert figure(second.over_slo_percent) == pytest.approx(24.0)
         assert figure(second.error_percent) == pytest.approx(20.0)
         assert first.blocks == ()
-        assert len(stub.asked) == 2
+        assert len(stub.asked) == 3
 
     def test_the_answer_is_kept_for_a_while(self, stub: Stub, metrics: PrometheusMetrics) -> None:
         self.fill(stub)
@@ -330,9 +330,9 @@ class TestSharedWatch:
 
         metrics.fetch_watch(later(0))
         metrics.fetch_watch(later(44))
-        assert len(stub.asked) == 2
+        assert len(stub.asked) == 3
         metrics.fetch_watch(later(46))
-        assert len(stub.asked) == 4
+        assert len(stub.asked) == 6
 
     def test_a_silent_server_is_not_asked_by_every_target(
         self, stub: Stub, metrics: PrometheusMetrics

@@ -87,7 +87,8 @@ def bound_for(bounds: Sequence[float], slo_milliseconds: float) -> SloBound | No
         return NoData(
             "OutsideBuckets",
             f"the promise of {slo_milliseconds:g} ms lies outside the histogram's bounds "
-            f"{min(finite):g}..{max(finite):g} ms",
+            f"{min(finite):g}..{max(finite):g} ms, so live traffic cannot be judged by it: correct "
+            f"unit or slo.latencyMilliseconds, or give the histogram a bound near it",
         )
     return bound
 

@@ -25,6 +25,10 @@ from infertune.ports import LiveQuery
 # Prometheus and the operator are not scraped and asked at the same moment.
 _STALE_SCRAPES = 4
 _SHORTEST_SECONDS = 1
+_NAMES_SHOWN = 8
+_RELABEL = (
+    "the labels namespace and pod must be those of what is scraped (honor_labels, relabeling)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,30 +99,53 @@ class PrometheusMetrics:
     def _unusable(
         self, query: LiveQuery, answer: Vector, totals: Sequence[CounterSeries]
     ) -> NoData | None:
-        if not any(series.samples for series in totals):
+        if not answer:
             return self._why_nothing(query)
-        twice = promql.scraped_twice(answer)
-        if twice is not None:
-            return NoData("CannotAttribute", f"{twice}; narrow spec.metrics.matchLabels")
+        if not any(series.samples for series in totals):
+            words = (
+                f"{query.histogram}_bucket of these pods holds no finite number, only NaN or Inf"
+            )
+            return NoData("Invalid", f"{words}: name another histogram")
+        mixed = promql.sources_mixed(answer)
+        if mixed is not None:
+            return NoData("CannotAttribute", f"{mixed}: narrow matchLabels to one of them")
         last = max(at for series in totals for at, _ in series.samples)
         age = query.window_end.timestamp() - last
         if age > _STALE_SCRAPES * query.scrape_interval_seconds:
-            return NoData("Stale", f"the newest scrape is {age:.0f} s old")
+            declared = f"scrapeIntervalSeconds is {query.scrape_interval_seconds}"
+            return NoData("Stale", f"the newest scrape is {age:.0f} s old, {declared}")
         return None
 
     def _why_nothing(self, query: LiveQuery) -> NoData:
-        everywhere = replace(promql.selection_of(query), pods=())
-        answer = self._ask(query, promql.series_count(everywhere))
-        if isinstance(answer, NoData):
-            return answer
-        name = f"{query.histogram}_bucket"
-        if answer:
-            return NoData(
-                "CannotAttribute",
-                f"{name} exists in namespace {query.namespace}, but not with the pod label of "
-                f"this target's pods",
-            )
-        return NoData("Missing", f"no series {name} in namespace {query.namespace}")
+        """Return which part of the selection is the one that matches nothing."""
+        chosen, name = promql.selection_of(query), f"{query.histogram}_bucket"
+        here = self._ask(query, promql.series_count(replace(chosen, pods=())))
+        if isinstance(here, NoData):
+            return here
+        if here:
+            words = f"{name} exists in namespace {query.namespace}, but not with the pod label of "
+            return NoData("CannotAttribute", f"{words}this target's pods: {_RELABEL}")
+        return self._why_not_here(query, ", or correct matchLabels" if query.match_labels else "")
+
+    def _why_not_here(self, query: LiveQuery, loosen: str) -> NoData:
+        """Return what there is instead of the histogram in the target's namespace."""
+        chosen, name = promql.selection_of(query), f"{query.histogram}_bucket"
+        offered = self._ask(query, promql.histograms_of(chosen))
+        if isinstance(offered, NoData):
+            return offered
+        if offered:
+            names = sorted(str(one["metric"].get("__name__", "")) for one in offered)
+            shown = ", ".join(one.removesuffix("_bucket") for one in names[:_NAMES_SHOWN])
+            words = f"no series {name} of these pods, they have {shown}: correct histogram"
+            return NoData("Missing", words + loosen)
+        elsewhere = self._ask(query, promql.anywhere(chosen))
+        if isinstance(elsewhere, NoData):
+            return elsewhere
+        if elsewhere:
+            words = f"{name} exists, but not with namespace {query.namespace!r}: {_RELABEL}"
+            return NoData("CannotAttribute", words + loosen)
+        words = f"there is no series {name} at all: correct histogram, or have the target scraped"
+        return NoData("Missing", words)
 
     def _buckets(
         self, query: LiveQuery

@@ -15,6 +15,14 @@ from prometheus_api_client import PrometheusConnect
 from prometheus_api_client.exceptions import PrometheusApiClientException
 from requests.adapters import Retry
 
+from infertune.adapters.prometheus_answers import (
+    is_result,
+    not_prometheus,
+    refused,
+    unreachable,
+    without_credentials,
+)
+from infertune.adapters.prometheus_session import BoundedSession
 from infertune.core.evidence import NoData
 
 TIMEOUT_SECONDS = 10
@@ -50,24 +58,26 @@ class PrometheusQueries:
         return answer
 
     def _asked(self, url: str, query: str, at: float) -> Vector | NoData:
-        client, warnings = self._client(url)
-        warnings.clear()
+        client, responses = self._client(url)
+        responses.clear()
         try:
             answer = client.custom_query(query, params={"time": f"{at:.3f}"})
-        except PrometheusApiClientException as error:
-            text = str(error)[:_SHOWN]
-            wrong = "Status Code 400" in text or "Status Code 422" in text
-            return NoData("Invalid" if wrong else "Unavailable", f"{url}: {text}")
+        except PrometheusApiClientException:
+            return refused(url, responses[-1]) if responses else not_prometheus(url)
+        except requests.JSONDecodeError:
+            return not_prometheus(url)
         except requests.RequestException as error:
-            return NoData("Unavailable", f"{url}: {str(error)[:_SHOWN]}")
-        except (KeyError, TypeError, ValueError) as error:
-            return NoData("Invalid", f"{url}: not a Prometheus answer ({error!r})"[:_SHOWN])
+            return unreachable(url, error)
+        except (KeyError, TypeError, ValueError, RecursionError):
+            return not_prometheus(url)
+        warnings = _warnings(responses)
         if warnings:
-            return NoData("Unavailable", f"{url}: {'; '.join(warnings)}"[:_SHOWN])
-        return list(answer) if isinstance(answer, list) else []
+            words = f"{without_credentials(url)} answers in part only: {'; '.join(warnings)}"
+            return NoData("Unavailable", words[:_SHOWN])
+        return answer if is_result(answer) else not_prometheus(url)
 
-    def _client(self, url: str) -> tuple[PrometheusConnect, list[str]]:
-        clients: OrderedDict[str, tuple[PrometheusConnect, list[str]]]
+    def _client(self, url: str) -> tuple[PrometheusConnect, list[requests.Response]]:
+        clients: OrderedDict[str, tuple[PrometheusConnect, list[requests.Response]]]
         clients = self._own.__dict__.setdefault("clients", OrderedDict())
         if url not in clients:
             clients[url] = self._connect(url)
@@ -77,17 +87,11 @@ class PrometheusQueries:
             old.close()
         return clients[url]
 
-    def _connect(self, url: str) -> tuple[PrometheusConnect, list[str]]:
-        warnings: list[str] = []
-
-        def remember(response: requests.Response, *_: object, **__: object) -> None:
-            # The client hands on the result alone, so the warnings are picked up on the way.
-            if response.ok and b'"warnings"' in response.content:
-                body = response.json()
-                warnings.extend(body.get("warnings") or () if isinstance(body, dict) else ())
-
-        session = requests.Session()
-        session.hooks["response"].append(remember)
+    def _connect(self, url: str) -> tuple[PrometheusConnect, list[requests.Response]]:
+        responses: list[requests.Response] = []
+        session = BoundedSession(self._timeout_seconds)
+        # The client hands on the result alone, so the rest of an answer is picked up on the way.
+        session.hooks["response"].append(lambda found, *_, **__: responses.append(found))
         client = PrometheusConnect(
             url=url.rstrip("/"),
             session=session,
@@ -95,4 +99,12 @@ class PrometheusQueries:
             retry=Retry(total=0),
             method="POST",
         )
-        return client, warnings
+        return client, responses
+
+
+def _warnings(responses: Sequence[requests.Response]) -> list[str]:
+    if not responses or b'"warnings"' not in responses[-1].content:
+        return []
+    body = responses[-1].json()
+    found = body.get("warnings") if isinstance(body, dict) else None
+    return [str(one) for one in found] if isinstance(found, list) else []

@@ -33,6 +33,7 @@ class _PodCount:
 
     total: float
     good_by_bound: Mapping[float, float]
+    mixed: bool = False
 
 
 @dataclass(slots=True)
@@ -67,6 +68,9 @@ class SharedWatch:
         found = [counts[key] for key in wanted if key in counts]
         if not found:
             return NoData("Missing", f"no {query.histogram} of this target's pods")
+        if any(one.mixed for one in found):
+            words = f"{query.histogram} of this target's pods is read from two sources"
+            return NoData("CannotAttribute", f"{words}: narrow matchLabels to one of them")
         return _evidence(query, found, datetime.fromtimestamp(at, UTC))
 
     def _group(self, query: LiveQuery) -> _Group:
@@ -116,6 +120,10 @@ class SharedWatch:
         buckets = self._queries.ask(query.url, promql.pod_bucket_increases(chosen, seconds), now)
         if isinstance(buckets, NoData):
             return buckets
+        mixed = self._queries.ask(query.url, promql.mixed_pods(chosen), now)
+        if isinstance(mixed, NoData):
+            return mixed
+        doubtful = {_pod_key(one["metric"]) for one in mixed}
         good: dict[PodKey, dict[float, float]] = defaultdict(dict)
         for one in buckets:
             bound = promql.bound_of(str(one["metric"].get("le", "")))
@@ -127,7 +135,7 @@ class SharedWatch:
             value = promql.finite(one["value"][1])
             if value is not None:
                 key = _pod_key(one["metric"])
-                counts[key] = _PodCount(value, good.get(key, {}))
+                counts[key] = _PodCount(value, good.get(key, {}), mixed=key in doubtful)
         return counts
 
 

@@ -15,6 +15,17 @@ from infertune.core.scrapes import CounterSeries, Sample
 from infertune.ports import LiveQuery
 
 INFINITE = "+Inf"
+# Labels that Prometheus or its user adds to a whole source; a server under test sets none of them.
+SOURCE_LABELS = (
+    "job",
+    "instance",
+    "cluster",
+    "prometheus",
+    "prometheus_replica",
+    "thanos_replica",
+    "receive_replica",
+    "replica",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +98,25 @@ def bucket_bounds(chosen: Selection) -> str:
 def series_count(chosen: Selection) -> str:
     """How many series there are at all; asked without pods to tell why nothing was found."""
     return f"count({chosen.buckets()})"
+
+
+def histograms_of(chosen: Selection) -> str:
+    """Which histograms these pods have at all, by name."""
+    namespace, pods = quoted(any_of(chosen.namespaces)), quoted(any_of(chosen.pods))
+    names = quoted(".+_bucket")
+    return f"count by (__name__) ({{namespace=~{namespace},pod=~{pods},__name__=~{names}}})"
+
+
+def anywhere(chosen: Selection) -> str:
+    """How many series of this name there are, whatever their labels."""
+    return f"count({chosen.histogram}_bucket)"
+
+
+def mixed_pods(chosen: Selection) -> str:
+    """Pods whose counts come from two sources."""
+    infinite = chosen.buckets(f"le={quoted(INFINITE)}")
+    by = f"namespace, pod, {', '.join(SOURCE_LABELS)}"
+    return f"count by (namespace, pod) (count by ({by}) ({infinite})) > 1"
 
 
 def pod_bucket_increases(chosen: Selection, seconds: int) -> str:
@@ -165,17 +195,30 @@ def cumulative_by_bound(
     return dict(counts), {bound: tuple(sorted(texts)) for bound, texts in spelled.items()}
 
 
-def scraped_twice(answer: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return a sentence when one pod's histogram comes from two scrape targets, else None."""
-    sources: dict[str, set[str]] = defaultdict(set)
+def sources_mixed(answer: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return a sentence when one pod's histogram comes from two sources, else None.
+
+    Two scrape jobs, two Prometheus replicas, or a pod of the same name in another cluster: each
+    request would count twice, or the requests of somebody else would count.
+    """
+    sources: dict[str, set[tuple[str, ...]]] = defaultdict(set)
     for one in answer:
         labels = one["metric"]
-        source = f"job {labels.get('job', '')!r} instance {labels.get('instance', '')!r}"
-        sources[str(labels.get("pod", ""))].add(source)
-    for pod, found in sorted(sources.items()):
-        if len(found) > 1:
-            return f"pod {pod} is scraped {len(found)} times: {', '.join(sorted(found))}"
+        found = tuple(str(labels.get(name, "")) for name in SOURCE_LABELS)
+        sources[str(labels.get("pod", ""))].add(found)
+    for pod, found_sources in sorted(sources.items()):
+        if len(found_sources) > 1:
+            return f"pod {pod} is read from {len(found_sources)} sources: {_apart(found_sources)}"
     return None
+
+
+def _apart(sources: set[tuple[str, ...]]) -> str:
+    """Return what tells sources apart: each label that differs, with its values."""
+    told = []
+    for name, values in zip(SOURCE_LABELS, zip(*sorted(sources), strict=True), strict=True):
+        if len(set(values)) > 1:
+            told.append(f"{name} {' or '.join(repr(value) for value in sorted(set(values)))}")
+    return ", ".join(told)
 
 
 def _samples(values: Iterable[Sequence[object]]) -> tuple[Sample, ...]:

@@ -14,7 +14,16 @@ from statistics import fmean, stdev
 from typing import Literal, TypeAlias
 
 NoDataReason = Literal[
-    "Missing", "Stale", "TooFew", "CannotAttribute", "Invalid", "OutsideBuckets", "Unavailable"
+    "Missing",
+    "Stale",
+    "TooFew",
+    "CannotAttribute",
+    "Invalid",
+    "OutsideBuckets",
+    "Unavailable",
+    "NotPrometheus",
+    "Untrusted",
+    "Unauthorized",
 ]
 
 MIN_BATCHES = 8

@@ -1,5 +1,6 @@
 """Before the search: is everything there, and are the nodes fit?"""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -194,3 +195,21 @@ def test_no_probe_asked_is_no_gate() -> None:
 def test_a_target_that_vanishes_is_waited_for_in_pending(state: Any) -> None:
     found = decide(status_of(state), target=None)
     assert (found.status.state, found.requeue_seconds) == ("Pending", 15.0)
+
+
+@pytest.mark.parametrize(("mode", "state"), [("Apply", "Pending"), ("Recommend", "Probing")])
+def test_a_promise_that_live_traffic_could_never_be_judged_by_is_told_before_any_trial(
+    mode: str, state: str
+) -> None:
+    """P95 has a figure; the share over the promise, which every verdict needs, never will."""
+    outside = NoData("OutsideBuckets", "the promise of 20 ms lies outside")
+    live = replace(live_of(), over_slo_percent=outside, blocks=())
+    found = decide(status_of(), spec_of(mode=mode), live=live)
+    assert found.status.state == state
+    if mode == "Apply":
+        condition = next(c for c in found.status.conditions if c.type == "MetricsAvailable")
+        assert (condition.status, condition.reason, condition.message) == (
+            "False",
+            "OutsideBuckets",
+            "spec.metrics: the promise of 20 ms lies outside",
+        )

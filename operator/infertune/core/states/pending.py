@@ -54,10 +54,18 @@ def _measured(context: Context, resolved: Resolved) -> Outcome:
     live = context.snapshot.live
     if not isinstance(live, LiveEvidence):
         return _without_metrics(context, resolved, there, live)
-    missing = missing_from(live)
+    outside = unjudgeable(live)
+    missing = missing_from(live) or (outside if context.spec.mode == "Apply" else None)
     if missing is not None:
         return _without_metrics(context, resolved, there, missing)
     return _baseline_taken(context, resolved, there, live)
+
+
+def unjudgeable(live: LiveEvidence) -> NoData | None:
+    """Return why live traffic could never be judged by this promise, though it is measured."""
+    over = live.over_slo_percent
+    outside = isinstance(over, NoData) and over.reason == "OutsideBuckets"
+    return over if outside and isinstance(over, NoData) else None
 
 
 def missing_from(live: LiveEvidence) -> NoData | None:
@@ -105,7 +113,7 @@ def _without_metrics(
         ("Missing", "no answer yet") if missing is None else (missing.reason, missing.detail)
     )
     blind = Observation("MetricsAvailable", "False", reason, f"spec.metrics: {detail}")
-    idle = reason in {"TooFew", "Missing"} and missing is not None
+    idle = reason in {"TooFew", "Missing", "OutsideBuckets"} and missing is not None
     if context.spec.mode == "Recommend" and idle:
         return Outcome(
             changes=_facts(context, resolved),
