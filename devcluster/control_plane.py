@@ -24,7 +24,7 @@ from devcluster.pki import ensure_pki
 from devcluster.settings import Listen, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
@@ -58,7 +58,7 @@ def placed(settings: Settings, folder: Path) -> Settings:
 
 @contextlib.contextmanager
 def control_plane(
-    settings: Settings, folder: Path, crds: Sequence[Path] = ()
+    settings: Settings, folder: Path, crds: Sequence[Path] = (), server_flags: Sequence[str] = ()
 ) -> Iterator[Settings]:
     """Yield the settings of a control plane that answers; end it afterwards.
 
@@ -67,6 +67,7 @@ def control_plane(
         folder: Keys, logs, data and the kubeconfig; it stays, for the logs.
         crds: Files that are applied before the controllers start: the collector of orphans
             would notice a kind that comes later only after half a minute.
+        server_flags: Further arguments of the API server.
 
     Raises:
         RefusedError: A program of this machine is missing.
@@ -79,7 +80,7 @@ def control_plane(
     ensure_pki(made)
     config.write_kubeconfigs(made, ("controller-manager",))
     try:
-        *servers, controllers = map(_bound_to_us, components.control_plane(made, programs))
+        *servers, controllers = parts(made, programs, server_flags)
         components.start_missing(made, servers)
         _apply_crds(made, programs["kubectl"], crds)
         components.start_missing(made, [controllers])
@@ -87,6 +88,15 @@ def control_plane(
     finally:
         # Nobody needs the data any more: no long good-byes.
         processes.stop(made.state / "pids", NAMES, grace_seconds=0.5)
+
+
+def parts(
+    settings: Settings, programs: Mapping[str, Path], server_flags: Sequence[str] = ()
+) -> list[components.Component]:
+    """Return store, API server and controllers, as they are started."""
+    store, server, controllers = components.control_plane(settings, programs)
+    server = dataclasses.replace(server, argv=(*server.argv, *server_flags))
+    return [_bound_to_us(one) for one in (store, server, controllers)]
 
 
 def _bound_to_us(component: components.Component) -> components.Component:
