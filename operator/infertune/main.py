@@ -12,6 +12,7 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 
 import kopf
@@ -23,6 +24,7 @@ from infertune.adapters.kube.cluster import KubeCluster
 from infertune.adapters.kube.connection import Connection, load_configuration, own_namespace
 from infertune.adapters.kube.leases import KubeLease
 from infertune.adapters.prometheus import PrometheusMetrics
+from infertune.adapters.prometheus_access import Credential, PrometheusAccess
 from infertune.adapters.prometheus_queries import PrometheusQueries
 from infertune.adapters.telemetry import RuntimeMetrics, log_as_json, seconds_since
 from infertune.core.reconcile import plan
@@ -153,12 +155,20 @@ def main() -> int:
         permitted=leadership.ensure,
     )
     cluster = KubeCluster(connection, clock, settings.namespaces)
-    metrics = PrometheusMetrics(PrometheusQueries(counted=telemetry.asked_prometheus))
+    queries = PrometheusQueries(counted=telemetry.asked_prometheus, access=access_of(settings))
+    metrics = PrometheusMetrics(queries)
     operator = build(settings, cluster, metrics, clock, telemetry)
     run(operator, leadership)
     connection.close()
     lease_connection.close()
     return 1 if leadership.standing == "lost" else 0
+
+
+def access_of(settings: Settings) -> PrometheusAccess:
+    """Return which Prometheus may be asked, and with which mounted credentials."""
+    mounted = settings.prometheus_credentials
+    credentials = tuple(Credential(pattern, Path(folder)) for pattern, folder in mounted)
+    return PrometheusAccess(settings.prometheus_rules, credentials)
 
 
 def leadership_of(settings: Settings, connection: Connection, clock: Clock) -> Leadership:

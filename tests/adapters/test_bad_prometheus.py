@@ -19,11 +19,15 @@ from hypothesis import strategies as st
 
 from infertune.adapters import prometheus_session
 from infertune.adapters.prometheus import PrometheusMetrics
+from infertune.adapters.prometheus_access import PrometheusAccess
 from infertune.adapters.prometheus_answers import is_result, without_credentials
 from infertune.adapters.prometheus_queries import PrometheusQueries
 from infertune.core.evidence import Measured, NoData
+from infertune.core.prometheus_access import AccessRules, pattern_of
 from infertune.core.snapshot import LiveEvidence
 from infertune.ports import LiveQuery
+
+EVERYWHERE = PrometheusAccess(AccessRules((pattern_of("http://*:*"), pattern_of("https://*:*"))))
 
 END = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 T0 = END.timestamp() - 60
@@ -111,7 +115,9 @@ def result(*series: dict[str, Any]) -> bytes:
 
 
 def asked(url: str, **changes: Any) -> LiveEvidence | NoData:
-    return PrometheusMetrics(PrometheusQueries(timeout_seconds=1)).fetch_live(query(url, **changes))
+    return PrometheusMetrics(PrometheusQueries(1, access=EVERYWHERE)).fetch_live(
+        query(url, **changes)
+    )
 
 
 def error(kind: str, text: str) -> bytes:
@@ -418,10 +424,10 @@ def test_the_shared_watch_does_not_add_up_two_sources(server: Server) -> None:
         return Answer(result(vector(200, **pods)) if totals in text else result())
 
     server.site = answer
-    metrics = PrometheusMetrics(PrometheusQueries(timeout_seconds=1))
+    metrics = PrometheusMetrics(PrometheusQueries(1, access=EVERYWHERE))
     assert isinstance(metrics.fetch_watch(query(server.url)), LiveEvidence)
     mixed.append(vector(2, **pods))
-    metrics = PrometheusMetrics(PrometheusQueries(timeout_seconds=1))
+    metrics = PrometheusMetrics(PrometheusQueries(1, access=EVERYWHERE))
     assert metrics.fetch_watch(query(server.url)) == NoData(
         "CannotAttribute",
         "request_seconds of this target's pods is read from two sources: narrow matchLabels to one "

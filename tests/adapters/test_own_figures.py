@@ -9,10 +9,14 @@ from kubernetes.client.configuration import Configuration
 from prometheus_client import CollectorRegistry
 
 from infertune.adapters.kube.connection import Connection
+from infertune.adapters.prometheus_access import PrometheusAccess
 from infertune.adapters.prometheus_queries import PrometheusQueries
 from infertune.adapters.telemetry import RuntimeMetrics
 from infertune.core.evidence import NoData
+from infertune.core.prometheus_access import AccessRules, pattern_of
 from infertune.ports import Unavailable
+
+LOOPBACK = PrometheusAccess(AccessRules((pattern_of("http://127.0.0.1:*"),)))
 
 
 @pytest.fixture
@@ -74,7 +78,7 @@ def test_a_request_without_an_answer_is_counted_too() -> None:
 
 def test_every_query_is_counted_with_its_end(stub: str) -> None:
     registry = CollectorRegistry()
-    queries = PrometheusQueries(2, RuntimeMetrics(registry).asked_prometheus)
+    queries = PrometheusQueries(2, RuntimeMetrics(registry).asked_prometheus, LOOPBACK)
     assert isinstance(queries.ask(stub, "up", 0.0), NoData)
     name = "infertune_prometheus_queries_total"
     assert registry.get_sample_value(name, {"answer": "Invalid"}) == 1

@@ -16,10 +16,14 @@ from urllib.parse import parse_qs
 import pytest
 
 from infertune.adapters.prometheus import PrometheusMetrics
+from infertune.adapters.prometheus_access import PrometheusAccess
 from infertune.adapters.prometheus_queries import PrometheusQueries
 from infertune.core.evidence import Measured, NoData
+from infertune.core.prometheus_access import AccessRules, pattern_of
 from infertune.core.snapshot import BlockSample, LiveEvidence
 from infertune.ports import LiveQuery
+
+LOOPBACK = PrometheusAccess(AccessRules((pattern_of("http://127.0.0.1:*"),)))
 
 END = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 T0 = END.timestamp() - 60
@@ -142,7 +146,7 @@ def figure(evidence: object) -> float:
 
 @pytest.fixture
 def metrics() -> PrometheusMetrics:
-    return PrometheusMetrics(PrometheusQueries(timeout_seconds=2))
+    return PrometheusMetrics(PrometheusQueries(timeout_seconds=2, access=LOOPBACK))
 
 
 def asked(metrics: PrometheusMetrics, what: LiveQuery) -> LiveEvidence:

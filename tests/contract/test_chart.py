@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from infertune.adapters.kube.paths import PLURALS
+from infertune.core.prometheus_access import AccessRules, pattern_of
 from infertune.core.snapshot import Installation, Key
 from infertune.runtime.settings import settings_from
 from tests.contract.paths import CHART
@@ -216,6 +217,26 @@ def test_the_freeze_of_the_values_is_what_the_switch_says_at_first(
     assert switches["data"] == {"freeze": "true" if freeze else "false"}
 
 
+def test_prometheus_credentials_are_mounted_and_never_read_by_the_api(helm: Path) -> None:
+    documents = render(
+        helm,
+        prometheus__allowedURLs=["http://a:9090", "http://b:9090"],
+        prometheus__credentials=[{"url": "https://c/team", "secretName": "token"}],
+    )
+    (deployment,) = of_kind(documents, "Deployment")
+    settings = settings_from(environment(deployment))
+    listed = tuple(map(pattern_of, ("http://a:9090", "http://b:9090", "https://c/team")))
+    folder = "/etc/infertune/prometheus/0"
+    assert settings.prometheus_rules == AccessRules(listed, services=False)
+    assert settings.prometheus_credentials == ((listed[-1], folder),)
+    pod = deployment["spec"]["template"]["spec"]
+    (mounted,) = [m for m in pod["containers"][0]["volumeMounts"] if m["mountPath"] == folder]
+    (volume,) = [v for v in pod["volumes"] if v["name"] == mounted["name"]]
+    assert (volume["secret"], mounted["readOnly"]) == ({"secretName": "token"}, True)
+    roles = [*of_kind(documents, "ClusterRole"), *of_kind(documents, "Role")]
+    assert not [one for role in roles for one in rights(role) if one == ("", "secrets")]
+
+
 def test_trials_never_push_a_pod_off_its_node(helm: Path) -> None:
     (priority,) = of_kind(render(helm), "PriorityClass")
     assert (priority["value"] < 0, priority["preemptionPolicy"]) == (True, "Never")
@@ -224,13 +245,19 @@ def test_trials_never_push_a_pod_off_its_node(helm: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("logLevel", "loud"), ("replicas", "two"), ("watchNamespaces", ["Not A Name"])],
-    ids=["unknown level", "not a number", "a namespace that cannot be"],
+    [
+        ("logLevel", "loud"),
+        ("replicas", "two"),
+        ("watchNamespaces", ["Not A Name"]),
+        ("prometheus.allowedURLs", ["prometheus:9090"]),
+        ("prometheus.allowedURLs", ["http://user:password@prometheus"]),
+    ],
+    ids=["unknown level", "not a number", "a namespace that cannot be", "no URL", "a password"],
 )
 def test_a_wrong_value_is_refused_by_the_values_schema(helm: Path, key: str, value: object) -> None:
     done = run(helm, "template", str(CHART), f"--set-json={key}={json.dumps(value)}")
     assert done.returncode != 0
-    assert key in done.stderr
+    assert key.rpartition(".")[2] in done.stderr
 
 
 def test_the_server_accepts_an_installation_and_the_notes_tell_the_next_command(

@@ -2,9 +2,12 @@
 
 import pytest
 
+from infertune.core.prometheus_access import AccessRules, pattern_of
 from infertune.core.snapshot import Installation
 from infertune.runtime.settings import Settings, SettingsError, settings_from
 
+LISTED = (pattern_of("http://a:9090"), pattern_of("https://*.example.com"))
+TEAM = pattern_of("https://b/team")
 IMAGE = {"INFERTUNE_PROBE_IMAGE": "probes:1"}
 
 
@@ -24,10 +27,22 @@ def test_everything_set() -> None:
         "INFERTUNE_RESYNC_SECONDS": "30",
         "INFERTUNE_LEASE_NAMESPACE": "infertune-system",
         "INFERTUNE_LEASE_NAME": "tuner",
+        "INFERTUNE_PROMETHEUS_ALLOWED_URLS": "http://a:9090 https://*.example.com",
+        "INFERTUNE_PROMETHEUS_CREDENTIALS": "https://b/team /etc/infertune/prometheus/0\n",
     }
     installation = Installation("probes:1", "probes-gpu:1", "infertune-trial")
     assert settings_from(environment) == Settings(
-        installation, ("a", "b"), "debug", 18080, 0, 2, 30.0, "infertune-system", "tuner"
+        installation,
+        ("a", "b"),
+        "debug",
+        18080,
+        0,
+        2,
+        30.0,
+        "infertune-system",
+        "tuner",
+        AccessRules((*LISTED, TEAM), services=False),
+        ((TEAM, "/etc/infertune/prometheus/0"),),
     )
 
 
@@ -36,6 +51,14 @@ def test_everything_set() -> None:
     [
         pytest.param({"INFERTUNE_PROBE_IMAGE": " "}, "INFERTUNE_PROBE_IMAGE", id="no image"),
         pytest.param({"INFERTUNE_LOG_LEVEL": "loud"}, "debug, error, info, warning", id="level"),
+        pytest.param(
+            {"INFERTUNE_PROMETHEUS_ALLOWED_URLS": "a:9090"}, "is no URL such as", id="no URL"
+        ),
+        pytest.param(
+            {"INFERTUNE_PROMETHEUS_CREDENTIALS": "http://a"},
+            "followed by no folder",
+            id="no folder",
+        ),
         pytest.param({"INFERTUNE_WORKERS": "0"}, "from 1 to 64", id="no workers"),
         pytest.param({"INFERTUNE_METRICS_PORT": "-1"}, "INFERTUNE_METRICS_PORT", id="port"),
     ],
@@ -43,3 +66,8 @@ def test_everything_set() -> None:
 def test_a_mistake_is_named(change: dict[str, str], named: str) -> None:
     with pytest.raises(SettingsError, match=named):
         settings_from(IMAGE | change)
+
+
+def test_a_credential_alone_leaves_services_open() -> None:
+    found = settings_from(IMAGE | {"INFERTUNE_PROMETHEUS_CREDENTIALS": "https://b/team /x"})
+    assert found.prometheus_rules == AccessRules((TEAM,), services=True)

@@ -158,6 +158,7 @@ class OperatorProcess:
     log: Path
     port: int
     token_id: str
+    metrics_port: int
 
     def health(self, path: str = "/healthz") -> dict[str, Any]:
         """Return what it says of itself; its problems too when it is unwell."""
@@ -199,15 +200,16 @@ def start_operator(
 ) -> OperatorProcess:
     """Start an operator with a token of its own, so that the audit log tells who wrote."""
     kubeconfig, identity = plane.account_kubeconfig(name)
-    (port,) = free_ports(18000 + os.getpid() % 1000, 1)
+    port, metrics_port = free_ports(18000 + os.getpid() % 1000, 2)
     log = folder / f"{name}.log"
     variables = {
         "KUBECONFIG": str(kubeconfig),
         "INFERTUNE_PROBE_IMAGE": "probes:test",
         "INFERTUNE_HEALTH_PORT": str(port),
-        "INFERTUNE_METRICS_PORT": "0",
+        "INFERTUNE_METRICS_PORT": str(metrics_port),
         "INFERTUNE_LEASE_NAMESPACE": SYSTEM,
         "INFERTUNE_RESYNC_SECONDS": "5",
+        "INFERTUNE_PROMETHEUS_ALLOWED_URLS": "http://127.0.0.1:*",
         **environment,
     }
     with log.open("wb") as sink:
@@ -218,7 +220,7 @@ def start_operator(
             stderr=subprocess.STDOUT,
             env={**os.environ, **variables},
         )
-    process = OperatorProcess(child, log, port, identity)
+    process = OperatorProcess(child, log, port, identity, metrics_port)
     eventually(lambda: bool(process.health()["detail"]), f"{name} answers")
     return process
 

@@ -22,6 +22,8 @@ from tests.fakes import cases
 from tests.wiring.plane import Plane, eventually
 
 NODE = "paper-node"
+# They look for an API server that was away with pauses of their own.
+CONTROLLERS_SECONDS = 90.0
 MERGE_PATCH = "application/merge-patch+json"
 EMPTY = {"status": "success", "data": {"resultType": "vector", "result": []}}
 
@@ -62,6 +64,10 @@ class Scenery:
         request = Request("PATCH", self._path, (), patch, MERGE_PATCH)
         return int(self.plane.admin.send(request)["metadata"]["generation"])
 
+    def remove_tuning(self) -> None:
+        """Delete the tuning."""
+        self.plane.admin.send(Request("DELETE", self._path))
+
     def status(self) -> dict[str, Any]:
         """Return the status of the tuning."""
         return dict(self.plane.admin.get(self._path).get("status") or {})
@@ -90,10 +96,10 @@ def scenery(plane: Plane, namespace: str, prometheus: str) -> Scenery:
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}}
     with suppress(AlreadyExists):
         plane.admin.send(Request("POST", "/api/v1/nodes", (), node))
-    eventually(lambda: _has_account(place), "the namespace has its account")
+    eventually(lambda: _has_account(place), "the namespace has its account", CONTROLLERS_SECONDS)
     place.add(cases.deployment())
     place.add(cases.autoscaler())
-    eventually(lambda: len(place.pods()) == 2, "the target has its pods")
+    eventually(lambda: len(place.pods()) == 2, "the target has its pods", CONTROLLERS_SECONDS)
     for pod in place.pods():
         bind(place, pod["metadata"]["name"])
     return place

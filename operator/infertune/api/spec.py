@@ -175,9 +175,12 @@ class Metrics(SpecModel):
 
     prometheus_url: str = Field(
         alias="prometheusURL",
-        pattern=r"^https?://[^\s/]+(/[^\s]*)?$",
+        pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*)?$",
         max_length=1024,
-        description="Base URL of the Prometheus API, such as http://prometheus.monitoring:9090.",
+        description="Base URL of the Prometheus API, such as http://prometheus.monitoring:9090. It "
+        "holds no user and no password: credentials belong to the installation (chart value "
+        "prometheus.credentials). The installation says which URLs may be asked; a Service always "
+        "may unless it says otherwise.",
     )
     histogram: MetricName = Field(
         description="Name of the request-duration histogram, without _bucket. It must carry the "

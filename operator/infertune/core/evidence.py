@@ -24,6 +24,7 @@ NoDataReason = Literal[
     "NotPrometheus",
     "Untrusted",
     "Unauthorized",
+    "URLNotAllowed",
 ]
 
 MIN_BATCHES = 8

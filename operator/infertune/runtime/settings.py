@@ -7,8 +7,10 @@ Trade-off: no configuration file; the chart sets a handful of variables.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infertune.core.prometheus_access import AccessRules, UrlPattern, pattern_of
 from infertune.core.snapshot import Installation, Key
 
+SERVICES_ONLY = AccessRules()
 LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
 
 
@@ -20,7 +22,8 @@ class SettingsError(Exception):
 class Settings:
     """Everything the process is told from outside. No namespaces means all of them.
 
-    Without a ``lease_namespace`` the Lease stands where the process itself runs.
+    Without a ``lease_namespace`` the Lease stands where the process itself runs. A credential is
+    a folder with the files of a Secret, and the URLs that it is for.
     """
 
     installation: Installation
@@ -32,6 +35,8 @@ class Settings:
     resync_seconds: float = 120.0
     lease_namespace: str = ""
     lease_name: str = "infertune"
+    prometheus_rules: AccessRules = SERVICES_ONLY
+    prometheus_credentials: tuple[tuple[UrlPattern, str], ...] = ()
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
@@ -49,6 +54,9 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         message = f"INFERTUNE_LOG_LEVEL is {level!r}: use one of {', '.join(sorted(LOG_LEVELS))}"
         raise SettingsError(message)
     names = environment.get("INFERTUNE_NAMESPACES", "").split(",")
+    allowed = _patterns(environment, "INFERTUNE_PROMETHEUS_ALLOWED_URLS")
+    credentials = _credentials(environment, "INFERTUNE_PROMETHEUS_CREDENTIALS")
+    named = (*allowed, *(pattern for pattern, _ in credentials))
     return Settings(
         installation=Installation(
             probe_image=image,
@@ -63,6 +71,8 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         workers=_whole(environment, "INFERTUNE_WORKERS", 4, 1, 64),
         lease_namespace=environment.get("INFERTUNE_LEASE_NAMESPACE", "").strip(),
         lease_name=environment.get("INFERTUNE_LEASE_NAME", "").strip() or "infertune",
+        prometheus_rules=AccessRules(named, services=not allowed),
+        prometheus_credentials=credentials,
         resync_seconds=float(_whole(environment, "INFERTUNE_RESYNC_SECONDS", 120, 5, 3600)),
     )
 
@@ -73,6 +83,30 @@ def _switches(text: str) -> Key | None:
         message = f"INFERTUNE_SWITCHES is {text!r}: it takes NAMESPACE/NAME of a ConfigMap"
         raise SettingsError(message)
     return Key(namespace, name) if text else None
+
+
+def _patterns(environment: Mapping[str, str], name: str) -> tuple[UrlPattern, ...]:
+    return tuple(_pattern(name, text) for text in environment.get(name, "").split())
+
+
+def _credentials(environment: Mapping[str, str], name: str) -> tuple[tuple[UrlPattern, str], ...]:
+    """Return what stands in lines of the form ``URL FOLDER``."""
+    found: list[tuple[UrlPattern, str]] = []
+    for line in filter(str.strip, environment.get(name, "").splitlines()):
+        url, _, folder = line.strip().partition(" ")
+        if not folder.strip():
+            message = f"{name}: {url!r} is followed by no folder: write `URL FOLDER`, one a line"
+            raise SettingsError(message)
+        found.append((_pattern(name, url), folder.strip()))
+    return tuple(found)
+
+
+def _pattern(name: str, text: str) -> UrlPattern:
+    try:
+        return pattern_of(text)
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise SettingsError(message) from error
 
 
 def _whole(
