@@ -27,13 +27,14 @@ EMITTED = Envelope(
         "memoryLimitBytes": None,
     },
     findings=(Finding("NO_DEVICE", "unknown", "no GPU here"),),
+    pod="pod-1",
 )
 PAYLOAD = serialise(EMITTED)
 MESSAGE, LOG = summarise(EMITTED, PAYLOAD), seal(PAYLOAD)
 
 
 def test_an_emitted_result_is_read_back() -> None:
-    found = parse_result(MESSAGE, lambda: f"a line of somebody else\n{LOG}\n")
+    found = parse_result("pod-1", MESSAGE, lambda: f"a line of somebody else\n{LOG}\n")
     assert isinstance(found, Loaded)
     assert (found.probe, found.node, found.verdict) == ("gpu", "node-1", "unknown")
 
@@ -48,7 +49,7 @@ def test_an_emitted_result_is_read_back() -> None:
     ],
 )
 def test_an_unusable_result_says_why(message: str, log: str, reason: str) -> None:
-    found = parse_result(message, lambda: log)
+    found = parse_result("pod-1", message, lambda: log)
     assert isinstance(found, ProbeFailure)
     assert found.reason == reason
 

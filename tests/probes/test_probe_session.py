@@ -54,10 +54,12 @@ def test_the_node_and_image_come_from_the_pod(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NODE_NAME", "node-7")
+    monkeypatch.setenv("INFERTUNE_POD_UID", "11-22")
     monkeypatch.setenv("INFERTUNE_IMAGE", "registry.example/probes:1")
     monkeypatch.delenv("INFERTUNE_IMAGE_DIGEST", raising=False)
     _, envelope = run(tmp_path, Finding("SEEN", "pass", "so"))
     assert envelope.image is not None
+    assert envelope.pod == "11-22"
     assert (envelope.node, envelope.image.reference, envelope.image.digest) == (
         "node-7",
         "registry.example/probes:1",

@@ -98,7 +98,7 @@ class LivePod:
 class ProbeFailure:
     """A finished probe pod whose result cannot be used, and why."""
 
-    reason: Literal["PayloadLost", "PayloadAltered", "PayloadInvalid", "NoResult"]
+    reason: Literal["PayloadLost", "PayloadAltered", "PayloadInvalid", "PayloadForeign", "NoResult"]
     message: str
 
 

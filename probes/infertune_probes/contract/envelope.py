@@ -123,7 +123,10 @@ class Image:
 
 @dataclass(frozen=True)
 class Envelope:
-    """Everything one run of a probe has to say. Times are RFC 3339 in UTC."""
+    """Everything one run of a probe has to say. Times are RFC 3339 in UTC.
+
+    `pod` is the UID of the pod that ran it, so that a result of another pod is told from its own.
+    """
 
     probe: str
     node: str
@@ -136,6 +139,7 @@ class Envelope:
     artifacts: tuple[Artifact, ...] = ()
     partial: bool = False
     result: dict[str, object] | None = None
+    pod: str | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -160,6 +164,7 @@ class Envelope:
             "artifacts": [artifact.to_json() for artifact in self.artifacts],
             "partial": self.partial,
             "result": self.result,
+            "pod": self.pod,
         }
 
 

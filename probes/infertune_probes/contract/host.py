@@ -24,6 +24,11 @@ def node_name() -> str:
     return os.environ.get("NODE_NAME") or platform.node() or "unknown"
 
 
+def pod_uid() -> str | None:
+    """Return the pod's UID from INFERTUNE_POD_UID (downward API), None outside a pod."""
+    return os.environ.get("INFERTUNE_POD_UID") or None
+
+
 def image() -> Image | None:
     """Return the image from INFERTUNE_IMAGE and INFERTUNE_IMAGE_DIGEST, None outside a pod."""
     reference = os.environ.get("INFERTUNE_IMAGE")

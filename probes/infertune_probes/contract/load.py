@@ -13,6 +13,7 @@ import binascii
 import hashlib
 import re
 import zlib
+from collections import deque
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
@@ -24,7 +25,10 @@ from infertune_probes.contract.strict import StrictModel
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
+# A real result has some ten kilobytes; checking this much takes about 35 MB for a moment.
+MAX_PAYLOAD_BYTES = 2 * 1024 * 1024
+# Each block that names the digest is read in up to 17 ways; a probe writes one.
+_MOST_BLOCKS = 8
 MAX_SUMMARY_BYTES = 4096
 
 _BEGIN = re.compile(r"^-----BEGIN INFERTUNE RESULT ([0-9a-f]{64})-----$")
@@ -153,6 +157,8 @@ class Envelope(StrictModel):
     artifacts: tuple[Artifact, ...]
     partial: bool
     result: Annotated[LoadResult | GpuResult | BenchmarkResult, Field(discriminator="kind")] | None
+    # Absent in what probes of 0.1.0 wrote.
+    pod: Annotated[str, Field(max_length=128)] | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -227,14 +233,15 @@ def parse_log(text: str, expected_sha256: str) -> Envelope:
     """Return the envelope whose payload has the expected digest, found anywhere in a pod log.
 
     Lines of others may stand before, after and between the lines of the block. Blocks with
-    another digest are ignored: only the summary decides which payload counts.
+    another digest are ignored: only the summary decides which payload counts. Of many blocks with
+    this digest the last eight are read: nobody knows it before the payload is written.
 
     Raises:
         PayloadLost: no such block, or its end is missing.
         PayloadAltered: the block is there but does not decode to the expected digest.
         PayloadInvalid: the payload is authentic but against the schema, or too large to check.
     """
-    blocks = list(_blocks(text, expected_sha256))
+    blocks = deque(_blocks(text, expected_sha256), maxlen=_MOST_BLOCKS)
     if not blocks:
         raise PayloadLost(_why_lost(text, expected_sha256))
     for lines in blocks:

@@ -23,7 +23,7 @@ from infertune_probes.contract.envelope import (
     Finding,
     Measurement,
 )
-from infertune_probes.contract.host import host_facts, image, node_name
+from infertune_probes.contract.host import host_facts, image, node_name, pod_uid
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -130,6 +130,7 @@ class ProbeSession:
             artifacts=tuple(self.artifacts),
             partial=self.partial,
             result=self.result,
+            pod=pod_uid(),
         )
 
     def _exit_code(self, envelope: Envelope) -> int:

@@ -35,6 +35,7 @@ from infertune.ports import Clock, ClusterError, Conflict, Forbidden, Gone, Refu
 from infertune_probes.contract.load import Envelope
 
 LOG_BYTES = 8 * 1024 * 1024
+LOG_LINES = 60_000
 # A Job that has no pod after this long has a reason for it, told by its events.
 PODLESS_SECONDS = 3.0
 GROUPS_KEPT_SECONDS = 300.0
@@ -258,7 +259,9 @@ class KubeCluster(KubeWriter):
         names = {c["name"] for c in pod["spec"]["containers"]}
         if job_reading.PROBE_CONTAINER in names:
             container = job_reading.PROBE_CONTAINER
-        query = (("container", container), ("limitBytes", str(LOG_BYTES)))
+        # The result stands last: what was said before it must not push it out.
+        tail = ("tailLines", str(LOG_LINES))
+        query = (("container", container), tail, ("limitBytes", str(LOG_BYTES)))
         message = job_reading.termination_message(pod)
 
         def read_log() -> str:

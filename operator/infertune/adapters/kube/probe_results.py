@@ -37,7 +37,7 @@ class ProbeResults:
             known = self._kept.get(pod_uid)
         if known is not None:
             return known
-        found = parse_result(message, read_log)
+        found = parse_result(pod_uid, message, read_log)
         with self._lock:
             self._kept[pod_uid] = found
             while len(self._kept) > KEPT:
@@ -45,16 +45,27 @@ class ProbeResults:
         return found
 
 
-def parse_result(message: str, read_log: Callable[[], str]) -> Envelope | ProbeFailure:
-    """Return the envelope that the termination message vouches for, or why it cannot be used."""
+def parse_result(
+    pod_uid: str, message: str, read_log: Callable[[], str]
+) -> Envelope | ProbeFailure:
+    """Return the envelope that the termination message vouches for, or why it cannot be used.
+
+    It must name the pod that it was read from: a true result of another trial is forged here.
+    """
     if not message.strip():
         return ProbeFailure("NoResult", "the probe ended without a termination message")
     try:
         summary = parse_summary(message)
-        return parse_log(read_log(), summary.sha256)
+        found = parse_log(read_log(), summary.sha256)
     except PayloadAltered as error:
         return ProbeFailure("PayloadAltered", str(error))
     except PayloadInvalid as error:
         return ProbeFailure("PayloadInvalid", str(error))
     except PayloadError as error:
         return ProbeFailure("PayloadLost", str(error))
+    if found.pod == pod_uid:
+        return found
+    named = "no pod" if found.pod is None else f"pod {found.pod}"
+    words = f"the result names {named}, and was read from pod {pod_uid}"
+    hint = ": is the probe image of the operator's version?" if found.pod is None else ""
+    return ProbeFailure("PayloadForeign", words + hint)

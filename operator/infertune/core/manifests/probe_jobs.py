@@ -152,6 +152,10 @@ def _container(image: str, module: list[str], cpu_limit: str) -> dict[str, Any]:
         "env": [
             {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}},
             {"name": "INFERTUNE_IMAGE", "value": image},
+            {
+                "name": "INFERTUNE_POD_UID",
+                "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}},
+            },
         ],
         "resources": {
             "requests": {"cpu": "50m", "memory": "64Mi"},
