@@ -14,8 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CRD_NAME = "infertune.io_inferencetunings.yaml"
 CRD_FILE = ROOT / "crds" / CRD_NAME
 CHART = ROOT / "charts" / "infertune"
-INVALID = ROOT / "tests" / "fixtures" / "invalid"
-VALID = ROOT / "tests" / "fixtures" / "valid"
+TESTS = ROOT / "tests"
+INVALID = TESTS / "fixtures" / "invalid"
+VALID = TESTS / "fixtures" / "valid"
 SOURCE_ROOTS = ("operator", "probes", "devcluster", "examples", "bench")
 
 

@@ -7,7 +7,7 @@ from statistics import median
 
 import pytest
 
-from tests.contract.paths import ROOT, python_sources
+from tests.contract.paths import ROOT, TESTS, python_sources, tracked_files
 
 LONGEST_BODY = 40
 LONGEST_MEDIAN_BODY = 12
@@ -75,6 +75,13 @@ def test_no_function_takes_too_many_parameters() -> None:
 def test_no_module_is_longer_than_the_budget() -> None:
     lengths = {path: len(text.splitlines()) for path, _, text in SOURCES}
     assert {path: n for path, n in lengths.items() if n > LONGEST_MODULE} == {}
+
+
+def test_no_module_of_tests_is_longer_than_the_budget() -> None:
+    tests = [path for path in tracked_files() if path.suffix == ".py" and TESTS in path.parents]
+    assert len(tests) > 50, "the tests are where they were"
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in tests}
+    assert {str(path): n for path, n in lengths.items() if n > LONGEST_MODULE} == {}
 
 
 def test_a_handler_is_a_doorbell() -> None:

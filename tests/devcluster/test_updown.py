@@ -184,14 +184,15 @@ def pod_on(name: str) -> dict[str, Any]:
     }
 
 
-def run_a_pod_on(settings: Settings, one: Node) -> dict[str, Any]:
+def run_a_pod_on(settings: Settings, one: Node) -> None:
     kubectl = ensure_binaries(settings)["kubectl"]
     addons.apply(settings, kubectl, json.dumps(pod_on(one.name)))
     words = ("wait", "pod", f"on-{one.name}", "--for=condition=Ready", "--timeout=60s")
     addons.kubectl(settings, kubectl, *words)
     found = api.get(settings, f"/api/v1/namespaces/default/pods/on-{one.name}")
     assert found is not None
-    return found
+    assert found["spec"]["nodeName"] == one.name
+    assert IPv4Address(found["status"]["podIP"]) in one.pod_range
 
 
 @pytest.mark.e2e
@@ -208,9 +209,7 @@ def test_a_second_node_comes_is_lost_comes_back_and_leaves_nothing(
         # The first node went on meanwhile.
         assert {name: both[name] for name in alive} == alive
         for one in nodes(settings):
-            pod = run_a_pod_on(settings, one)
-            assert pod["spec"]["nodeName"] == one.name
-            assert IPv4Address(pod["status"]["podIP"]) in one.pod_range
+            run_a_pod_on(settings, one)
 
         capsys.readouterr()
         assert cli.main(["status", f"--state-dir={fresh.state}"]) == 0
