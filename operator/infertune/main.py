@@ -37,6 +37,8 @@ from infertune.runtime.lease import Leadership, LeaseKeeper
 from infertune.runtime.observe import Observer
 from infertune.runtime.reconciler import Decide, Reconciler
 from infertune.runtime.settings import Settings, SettingsError, settings_from
+from infertune.runtime.slots import TrialSlots
+from infertune.runtime.sweep import Sweeper
 
 IDENTITY = "infertune"
 SILENT_LOOP_SECONDS = 60.0
@@ -116,9 +118,11 @@ def build(
 ) -> Operator:
     """Return an operator over these adapters; nothing runs yet."""
     cache = WatchCache(cluster)
-    observer = Observer(cluster, metrics, cache, settings.installation)
+    slots = TrialSlots(settings.trial_limits)
+    observer = Observer(cluster, metrics, cache, settings.installation, slots)
     reconciler = Reconciler(cluster, observer, cache, clock, telemetry, decide)
     engine = Engine(reconciler.run, cluster, cache, clock, telemetry)
+    engine.housekeeping = Sweeper(cluster, cache, clock, slots).sweep
     telemetry.watch_figure(
         "infertune_queue_depth", "Keys that wait for a worker.", lambda: engine.queue.depth
     )

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from infertune.core.evidence import NoData
+from infertune.core.garbage import OwnObject
 from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields
 from infertune.core.snapshot import JobView, Key, LiveEvidence, RawObject, Selector, TargetView
 
@@ -116,6 +117,14 @@ class Namespace(Protocol):
         ...
 
 
+class OwnObjects(Protocol):
+    """What we have made, wherever it is."""
+
+    def list_owned(self) -> tuple[OwnObject, ...]:
+        """Return every Job and ConfigMap with our labels, in all namespaces that are watched."""
+        ...
+
+
 class Surroundings(Protocol):
     """What a trial has to fit into: nodes and volumes."""
 
@@ -157,7 +166,7 @@ class Writer(Protocol):
         ...
 
 
-class Cluster(TuningSource, Scene, Writer, Protocol):
+class Cluster(TuningSource, Scene, OwnObjects, Writer, Protocol):
     """Everything the runtime asks of a Kubernetes cluster."""
 
 

@@ -425,6 +425,11 @@ class TestLook:
         (view,) = stage.cluster.list_jobs(stage.namespace, owner["metadata"]["uid"])
         assert (view.name, view.role, view.owner_uid) == ("mine", "gpu", owner["metadata"]["uid"])
         assert (view.finished, view.succeeded, view.result) == (False, False, None)
+        mine = [one for one in stage.cluster.list_owned() if one.namespace == stage.namespace]
+        assert {(one.kind, one.name, one.tuning_uid, one.role) for one in mine} == {
+            ("Job", "mine", owner["metadata"]["uid"], "gpu"),
+            ("Job", "foreign", "another-uid", "gpu"),
+        }
 
 
 def set_of(selectors: tuple[Selector, ...]) -> set[tuple[object, ...]]:

@@ -32,7 +32,7 @@ RIGHTS = {
     ("batch", "jobs"): {"create", "get", "list", "watch", "delete"},
     ("", "pods"): {"list", "watch"},
     ("", "pods/log"): {"get"},
-    ("", "configmaps"): {"get", "create", "delete"},
+    ("", "configmaps"): {"get", "list", "create", "delete"},
     ("", "services"): {"list"},
     ("", "replicationcontrollers"): {"list"},
     ("", "nodes"): {"get"},

@@ -13,6 +13,7 @@ from infertune.adapters.kube import jobs as job_reading
 from infertune.adapters.kube import targets
 from infertune.adapters.kube.writes import refuse_foreign, refuse_other_object
 from infertune.api.v1alpha1 import KIND
+from infertune.core.garbage import OwnObject
 from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID
 from infertune.core.ownership import FIELD_MANAGER
 from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields
@@ -183,6 +184,15 @@ class FakeCluster:
     def list_budgets(self, namespace: str) -> tuple[RawObject, ...]:
         self._called("list_budgets")
         return tuple(self.store.all("PodDisruptionBudget", namespace))
+
+    def list_owned(self) -> tuple[OwnObject, ...]:
+        self._called("list_owned")
+        return tuple(
+            job_reading.own_object(version, kind, raw)
+            for version, kind in (("batch/v1", "Job"), ("v1", "ConfigMap"))
+            for raw in self.store.look_at_all(kind)
+            if LABEL_TUNING_UID in (raw["metadata"].get("labels") or {})
+        )
 
     def fetch_node_labels(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, str]]:
         self._called("fetch_node_labels")

@@ -19,6 +19,8 @@ from infertune.runtime.doorbell import Doorbell
 from infertune.runtime.engine import Engine
 from infertune.runtime.observe import Observer
 from infertune.runtime.reconciler import Decide, Reconciler
+from infertune.runtime.slots import Limits, TrialSlots
+from infertune.runtime.sweep import Sweeper
 from infertune.runtime.telling import Silence
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.controllers import SimulatedNode, World
@@ -66,18 +68,22 @@ class Harness:
         self._port = self.doors.before(cluster)
         self._metrics = self.doors.before(metrics)
         self._decide = decide
+        self.trial_limits: Limits | None = None
         cluster.store.listeners.append(self._deliver)
         self.start_operator()
 
     def start_operator(self) -> None:
         """Start a fresh process: empty cache, empty queue, the initial list of everything."""
         cache = WatchCache(self._port)
-        observer = Observer(self._port, self._metrics, cache, INSTALLATION)
+        slots = TrialSlots(self.trial_limits)
+        observer = Observer(self._port, self._metrics, cache, INSTALLATION, slots)
         telemetry = self.noticed
         reconciler = Reconciler(self._port, observer, cache, self.clock, telemetry, self._decide)
         reconciler._executor = self.doors.announce(reconciler._executor)
         self.reconciler = reconciler
         self.engine = Engine(reconciler.run, self._port, cache, self.clock, telemetry)
+        self.sweeper = Sweeper(self._port, cache, self.clock, slots)
+        self.engine.housekeeping = self.sweeper.sweep
         self._resynced = self.clock.now()
         self._bell = Doorbell(cache, self.engine.queue.add, self.engine.lag.heard)
         for kind in (KIND, "Deployment", "StatefulSet", "HorizontalPodAutoscaler", "Job", "Pod"):
@@ -97,6 +103,7 @@ class Harness:
             self._resynced = self.clock.now()
             with suppress(ClusterError):
                 self.engine.resync()
+                self.engine.housekeeping()
 
     def run_due(self) -> int:
         """Run every tick that is due now; return how many ran.

@@ -236,4 +236,7 @@ def test_stable_targets_are_not_read_again_while_nothing_moves() -> None:
     before = list(story.cluster.calls)
     for _ in range(200):
         story.step(2)
-    assert set(story.cluster.calls[len(before) :]) == {"list_tunings"}, "the periodic list alone"
+    assert set(story.cluster.calls[len(before) :]) == {
+        "list_tunings",
+        "list_owned",
+    }, "the periodic lists alone"

@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from infertune.core.snapshot import RawObject
-from tests.fakes.cases import NAMESPACE
+from infertune.api.v1alpha1 import KIND
+from infertune.core.snapshot import Key, RawObject
+from infertune.runtime.slots import Limits
+from tests.fakes.cases import NAMESPACE, TUNING, deployment, tuning
 from tests.scenario.stories import Stage
 
 QUICK: dict[str, Any] = {"probes": {"gpuCheck": "Disabled", "benchmark": "Disabled"}}
@@ -88,3 +90,104 @@ def test_trials_go_to_nodes_like_those_of_live_pods_and_say_where_they_ran() -> 
     first = stage.status().trials[0]
     assert (first.node, first.node_kind) == ("node-1", f"{key}=p4d")
     assert first.image_id == "sha256:fake"
+
+
+def many(count: int, limits: Limits) -> tuple[Stage, list[Key]]:
+    """Return a stage with more tunings than may run trials at once, each of its own server."""
+    stage = Stage(mode="Recommend", **QUICK)
+    stage.harness.trial_limits = limits
+    stage.harness.start_operator()
+    keys = [TUNING]
+    for number in range(1, count):
+        names = {"name": f"server-{number}", "namespace": NAMESPACE}
+        labels = {"app": f"server-{number}"}
+        server = deployment()
+        server["metadata"] |= names
+        server["spec"]["selector"] = {"matchLabels": labels}
+        server["spec"]["template"]["metadata"] = {"labels": labels}
+        stage.cluster.store.add(server)
+        wish = tuning(mode="Recommend", targetRef={"name": names["name"]}, **QUICK)
+        wish["metadata"] |= {"name": f"demo-{number}"}
+        stage.cluster.store.add(wish)
+        keys.append(Key(NAMESPACE, f"demo-{number}"))
+    return stage, keys
+
+
+def servers(stage: Stage) -> int:
+    return sum(1 for name in stage.jobs() if name.endswith("-server"))
+
+
+def test_no_more_trials_run_at_once_than_may_and_all_get_their_turn() -> None:
+    stage, keys = many(5, Limits(cluster=2, namespace=2))
+    most, told = 0, set()
+    for _ in range(3000):
+        stage.harness.step(1.0)
+        most = max(most, servers(stage))
+        found = [c for k in keys for c in stage.harness.status(k).conditions]
+        told |= {c.message for c in found if c.reason == "WaitingForSlot"}
+        if all(stage.harness.status(key).state == "Stable" for key in keys):
+            break
+    assert {stage.harness.status(key).state for key in keys} == {"Stable"}
+    assert most == 2
+    assert any(words.startswith("place 1 of ") for words in told)
+    assert any("2 of 2 trials run in this cluster" in words for words in told) or any(
+        "2 of 2 trials run in this namespace" in words for words in told
+    )
+
+
+def test_who_only_waits_in_the_line_asks_nothing_of_the_cluster() -> None:
+    stage, keys = many(5, Limits(cluster=1, namespace=1))
+    stage.harness.sweeper.sweep()
+    waiting = "WaitingForSlot"
+
+    def in_line() -> int:
+        found = [c for k in keys for c in stage.harness.status(k).conditions]
+        return sum(1 for c in found if c.reason == waiting)
+
+    stage.harness.until(lambda: in_line() == 4, seconds=300)
+    last = next(
+        k for k in keys if any(c.reason == waiting for c in stage.harness.status(k).conditions)
+    )
+    stage.harness.reconciler.run(last)
+    stage.cluster.calls.clear()
+    stage.harness.reconciler.run(last)
+    assert stage.cluster.calls == []
+
+
+def test_a_new_operator_counts_the_trials_that_run_before_it_starts_another() -> None:
+    stage, _ = many(3, Limits(cluster=1, namespace=1))
+    stage.harness.sweeper.sweep()
+    stage.harness.until(lambda: servers(stage) == 1, seconds=300)
+    stage.harness.start_operator()
+    for _ in range(10):
+        stage.harness.step(1.0)
+        assert servers(stage) == 1
+    stage.harness.sweeper.sweep()
+    for _ in range(40):
+        stage.harness.step(1.0)
+        assert servers(stage) <= 1
+
+
+def test_garbage_without_an_owner_is_swept_and_what_lives_stays() -> None:
+    stage = Stage(mode="Recommend", **QUICK)
+    stage.settle()
+    before = {raw["metadata"]["name"] for raw in stage.cluster.store.all("ConfigMap")}
+    uid = stage.cluster.store.read(KIND, *stage.place())["metadata"]["uid"]
+    for name, owner, tuning_name in (
+        ("orphan", "uid-of-nobody", "nobody"),
+        ("demo-recommendation-yesterday", uid, "demo"),
+        ("nameless", "uid-of-another", ""),
+    ):
+        metadata = {
+            "namespace": NAMESPACE,
+            "name": name,
+            "labels": {"infertune.io/tuning-uid": owner},
+            "annotations": {"infertune.io/tuning": tuning_name},
+        }
+        stage.cluster.store.add({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    stage.harness.sweeper.sweep()
+    assert stage.cluster.store.find("ConfigMap", NAMESPACE, "orphan") is not None
+    stage.clock.advance(3600)
+    stage.harness.sweeper.sweep()
+    left = {raw["metadata"]["name"] for raw in stage.cluster.store.all("ConfigMap")}
+    assert left == before | {"nameless"}

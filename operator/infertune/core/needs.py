@@ -38,6 +38,7 @@ class Needs:
     jobs: bool = False
     selectors: bool = False
     surroundings: bool = False
+    slot: bool = False
     config_maps: tuple[str, ...] = ()
     live: LiveWindow | None = None
     watch: bool = False
@@ -48,7 +49,9 @@ class Needs:
 _BY_STATE: dict[StateName, Needs] = {
     "Pending": Needs(target=True, autoscaler=True, jobs=True),
     "Probing": Needs(target=True, autoscaler=True, jobs=True),
-    "Searching": Needs(target=True, autoscaler=True, jobs=True, selectors=True, surroundings=True),
+    "Searching": Needs(
+        target=True, autoscaler=True, jobs=True, selectors=True, surroundings=True, slot=True
+    ),
     "Deciding": Needs(target=True, autoscaler=True, jobs=True, switches=True),
     "Applying": Needs(target=True, autoscaler=True),
     "Verifying": Needs(target=True, autoscaler=True),
@@ -73,6 +76,7 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
         jobs=base.jobs,
         selectors=base.selectors,
         surroundings=base.surroundings,
+        slot=base.slot,
         config_maps=_config_maps(tuning.spec) if base.selectors or state == "Pending" else (),
         live=_live_window(tuning.spec, tuning.status, now),
         watch=base.watch,

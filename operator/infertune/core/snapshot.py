@@ -199,6 +199,22 @@ class Installation:
 
 
 @dataclass(frozen=True, slots=True)
+class Slot:
+    """Whether this tuning may run a trial beside those of others, or its place in the line.
+
+    ``scope`` is what is full; until the running trials are ``counted`` nobody may start one.
+    """
+
+    granted: bool = False
+    scope: Literal["cluster", "namespace"] = "cluster"
+    running: int = 0
+    limit: int = 0
+    place: int = 0
+    waiting: int = 0
+    counted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that one tick knows. A part that this state does not need is None or empty.
 
@@ -206,6 +222,7 @@ class Snapshot:
     ``config_maps`` holds those that the spec refers to, by name; a missing one is absent.
     ``node_labels`` are those of nodes that live and trial pods run on, ``access_modes`` those of
     the claims that the target mounts; what may not be read, or is not there, is absent.
+    ``slot`` is None where no trial is due.
     ``rival`` is the tuning that has this target already; ``watched`` is filled in resting states.
     ``quotas`` and ``budgets`` are the namespace's ResourceQuotas and PodDisruptionBudgets;
     ``autoscaler`` is the first HorizontalPodAutoscaler of the target, ``other_autoscalers`` names
@@ -224,6 +241,7 @@ class Snapshot:
     installation: Installation
     node_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     access_modes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    slot: Slot | None = None
     rival: Rival | None = None
     watched: WatchedObjects | None = None
     quotas: tuple[RawObject, ...] = ()

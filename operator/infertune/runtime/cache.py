@@ -141,6 +141,13 @@ class WatchCache:
         first = min(older, key=_age, default=None)
         return None if first is None else Rival(first.key, first.created_at)
 
+    def published(self) -> dict[str, str]:
+        """Return the ConfigMap of each tuning's recommendation, by UID, where there is one."""
+        with self._lock:
+            views = tuple(self._views.values())
+        found = ((view.uid, view.status.recommendation) for view in views)
+        return {uid: one.patch_config_map for uid, one in found if one and one.patch_config_map}
+
     def of_uid(self, uid: str) -> Key | None:
         """Return the tuning with this UID, or None."""
         with self._lock:

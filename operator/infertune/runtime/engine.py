@@ -56,6 +56,7 @@ class Engine:
         self._began: dict[Key, float] = {}
         self._scheduler_beat = time.monotonic()
         self.last_tick = 0.0
+        self.housekeeping: Callable[[], None] = lambda: None
 
     def start(self, workers: int, resync_seconds: float) -> None:
         """Start the threads; they end with the process at the latest."""
@@ -167,5 +168,6 @@ class Engine:
             wait = seconds
             try:
                 self.resync()
+                self.housekeeping()
             except ClusterError as error:
-                _log.warning("tunings not listed", extra={"error": str(error)})
+                _log.warning("tunings not compared", extra={"error": str(error)})

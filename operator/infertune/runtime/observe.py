@@ -5,6 +5,7 @@ are read one after the other, so they are seconds apart at worst; every write ch
 precondition again.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from infertune.api.spec import TuningSpec
@@ -12,22 +13,27 @@ from infertune.core.autoscaling import ours_first
 from infertune.core.evidence import NoData
 from infertune.core.knobs import KnobProblem, find_container
 from infertune.core.needs import LiveWindow, Needs, needs
+from infertune.core.plan import Plan
 from infertune.core.snapshot import (
     Installation,
     LiveEvidence,
     RawObject,
+    Slot,
     Snapshot,
     TargetView,
     TuningView,
 )
+from infertune.core.trial_gate import keeps_slot, waits_in_line
 from infertune.ports import LiveQuery, MetricsSource, Scene
 from infertune.runtime.cache import WatchCache, WatchedPods, workload_of
+from infertune.runtime.slots import TrialSlots
 from infertune.runtime.target_reading import TargetReader
 from infertune.runtime.trial_world import TrialWorld
 
 WATCH_WINDOW_SECONDS = 300
 WATCH_WINDOW_SCRAPES = 8
 PODS_KEPT_SECONDS = 600.0
+SOON_SECONDS = 1.0
 _UNIT_MILLISECONDS = {"Seconds": 1000.0, "Milliseconds": 1.0}
 
 
@@ -40,8 +46,10 @@ class Observer:
         metrics: MetricsSource,
         cache: WatchCache,
         installation: Installation,
+        slots: TrialSlots | None = None,
     ) -> None:
         self._namespace = namespace
+        self.slots = slots or TrialSlots()
         self._world = TrialWorld(namespace)
         self._metrics = metrics
         self._cache = cache
@@ -50,7 +58,7 @@ class Observer:
 
     def observe(self, tuning: TuningView, now: datetime) -> Snapshot:
         """Return the snapshot of this tick; a ClusterError of a read passes on."""
-        wanted = needs(tuning, now)
+        wanted, slot = self._wanted(tuning, now)
         workload = workload_of(tuning)
         where = tuning.key.namespace
         target: TargetView | None = None
@@ -64,11 +72,6 @@ class Observer:
         jobs = self._namespace.list_jobs(where, tuning.uid) if wanted.jobs else ()
         # What could pick a trial's pods matters before they are made, and costs a dozen lists.
         choosing = wanted.selectors and not any(job.role == "server" for job in jobs)
-        config_maps = {
-            name: content
-            for name in wanted.config_maps
-            if (content := self._namespace.fetch_config_map(where, name)) is not None
-        }
         return Snapshot(
             now=now,
             tuning=tuning,
@@ -76,9 +79,10 @@ class Observer:
             autoscaler=autoscalers[0] if autoscalers else None,
             jobs=jobs,
             selectors=self._namespace.list_selectors(where) if choosing else (),
-            config_maps=config_maps,
+            config_maps=self._config_maps(where, wanted),
             live=self._live(tuning, wanted, target, now),
             installation=self._installation,
+            slot=slot,
             node_labels=self._world.node_labels(target, jobs, now) if wanted.surroundings else {},
             access_modes=self._world.access_modes(target, where) if choosing else {},
             rival=self._cache.rival_of(tuning),
@@ -89,6 +93,20 @@ class Observer:
             frozen=wanted.switches and self._frozen(),
         )
 
+    def _wanted(self, tuning: TuningView, now: datetime) -> tuple[Needs, Slot | None]:
+        """Return what to read; who only waits in the line costs the cluster nothing."""
+        wanted = needs(tuning, now)
+        slot = self.slots.ask(tuning.key, now) if wanted.slot else None
+        if slot is not None and not slot.granted and waits_in_line(tuning.status):
+            return Needs(slot=True), slot
+        return wanted, slot
+
+    def _config_maps(self, namespace: str, wanted: Needs) -> dict[str, Mapping[str, str]]:
+        found = {
+            name: self._namespace.fetch_config_map(namespace, name) for name in wanted.config_maps
+        }
+        return {name: content for name, content in found.items() if content is not None}
+
     def _frozen(self) -> bool:
         """Return whether an admin has frozen all rollouts; a failed read ends the tick."""
         where = self._installation.switches
@@ -96,6 +114,13 @@ class Observer:
             return False
         content = self._namespace.fetch_config_map(where.namespace, where.name) or {}
         return content.get("freeze", "").strip().lower() == "true"
+
+    def concluded(self, snapshot: Snapshot, plan: Plan) -> None:
+        """Give the slot back once a recorded plan needs it no more."""
+        goes_on = plan.requeue_seconds is not None and plan.requeue_seconds <= SOON_SECONDS
+        waits = snapshot.slot is not None and not snapshot.slot.granted
+        if not waits and not keeps_slot(plan.status, snapshot.jobs, goes_on=goes_on):
+            self.slots.release(snapshot.tuning.key)
 
     def _live(
         self, tuning: TuningView, wanted: Needs, target: TargetView | None, now: datetime

@@ -65,7 +65,8 @@ class Reconciler:
             return self._gone(key)
         version = tuning.resource_version
         try:
-            plan = self._decide(self._observer.observe(tuning, now))
+            snapshot = self._observer.observe(tuning, now)
+            plan = self._decide(snapshot)
             for effect in plan.effects:
                 version = self._executor.execute(effect, tuning, version)
         except ClusterError as error:
@@ -76,16 +77,19 @@ class Reconciler:
             self._record(tuning, version, status)
         except Gone:
             self._cache.forget(key)
+            self._observer.slots.release(key)
             self._telemetry.state_is(key, None)
             return Outcome("gone")
         except ClusterError as error:
             return self._failed(key, error)
+        self._observer.concluded(snapshot, plan)
         self._tell(tuning, plan, status)
         return Outcome("done", plan.requeue_seconds)
 
     def _gone(self, key: Key) -> Outcome:
         """Give back what a tuning that is gone still holds; its values stay where they are."""
         self._telemetry.state_is(key, None)
+        self._observer.slots.release(key)
         try:
             for mark in self._cache.marks.of(key):
                 self._executor.give_back(mark)

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from infertune.core.prometheus_access import AccessRules, UrlPattern, pattern_of
 from infertune.core.snapshot import Installation, Key
+from infertune.runtime.slots import Limits
 
 SERVICES_ONLY = AccessRules()
+DEFAULT_TRIAL_LIMITS = Limits(cluster=8, namespace=2)
 LOG_LEVELS = frozenset({"debug", "info", "warning", "error"})
 
 
@@ -37,6 +39,7 @@ class Settings:
     lease_name: str = "infertune"
     prometheus_rules: AccessRules = SERVICES_ONLY
     prometheus_credentials: tuple[tuple[UrlPattern, str], ...] = ()
+    trial_limits: Limits = DEFAULT_TRIAL_LIMITS
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
@@ -69,6 +72,14 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         health_port=_whole(environment, "INFERTUNE_HEALTH_PORT", 8080, 0, 65535),
         metrics_port=_whole(environment, "INFERTUNE_METRICS_PORT", 9090, 0, 65535),
         workers=_whole(environment, "INFERTUNE_WORKERS", 4, 1, 64),
+        trial_limits=Limits(
+            cluster=_whole(
+                environment, "INFERTUNE_TRIALS_CLUSTER", DEFAULT_TRIAL_LIMITS.cluster, 1, 999
+            ),
+            namespace=_whole(
+                environment, "INFERTUNE_TRIALS_NAMESPACE", DEFAULT_TRIAL_LIMITS.namespace, 1, 999
+            ),
+        ),
         lease_namespace=environment.get("INFERTUNE_LEASE_NAMESPACE", "").strip(),
         lease_name=environment.get("INFERTUNE_LEASE_NAME", "").strip() or "infertune",
         prometheus_rules=AccessRules(named, services=not allowed),

@@ -19,6 +19,7 @@ from infertune.adapters.kube.paths import list_path, object_path
 from infertune.adapters.kube.probe_results import ProbeResults
 from infertune.adapters.kube.writes import KubeWriter
 from infertune.api.v1alpha1 import API_VERSION, KIND
+from infertune.core.garbage import OwnObject
 from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID
 from infertune.core.ownership import FIELD_MANAGER
 from infertune.core.plan import Event
@@ -212,6 +213,17 @@ class KubeCluster(KubeWriter):
     def list_budgets(self, namespace: str) -> tuple[RawObject, ...]:
         """Return the PodDisruptionBudgets of a namespace."""
         return tuple(self._list(list_path("policy/v1", "PodDisruptionBudget", namespace)))
+
+    def list_owned(self) -> tuple[OwnObject, ...]:
+        """Return every Job and ConfigMap with our labels, in all namespaces that are watched."""
+        scopes: tuple[str | None, ...] = self._namespaces or (None,)
+        ours = ("labelSelector", LABEL_TUNING_UID)
+        return tuple(
+            job_reading.own_object(version, kind, raw)
+            for version, kind in (("batch/v1", "Job"), ("v1", "ConfigMap"))
+            for scope in scopes
+            for raw in self._list(list_path(version, kind, scope), ours)
+        )
 
     def fetch_node_labels(self, names: tuple[str, ...]) -> Mapping[str, Mapping[str, str]]:
         """Return the labels of these nodes; one that is gone or may not be read is absent.

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast, get_args
 
-from infertune.core.manifests.naming import LABEL_ROLE
+from infertune.core.garbage import OwnObject
+from infertune.core.manifests.naming import ANNOTATION_TUNING, LABEL_ROLE, LABEL_TUNING_UID
 from infertune.core.snapshot import (
     JobRole,
     JobView,
+    Key,
     PodPhase,
     ProbeFailure,
     RawObject,
@@ -91,6 +93,24 @@ def is_ready(pod: RawObject) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
     ready = any(c.get("type") == "Ready" and c.get("status") == "True" for c in conditions)
     return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+def own_object(api_version: str, kind: str, raw: RawObject) -> OwnObject:
+    """Return a Job or ConfigMap of ours, with the tuning that it was made for."""
+    metadata = raw["metadata"]
+    labels, notes = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return OwnObject(
+        api_version=api_version,
+        kind=kind,
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        tuning=Key(metadata["namespace"], notes.get(ANNOTATION_TUNING, "")),
+        tuning_uid=labels[LABEL_TUNING_UID],
+        role=role_of(raw) if kind == "Job" else None,
+        created_at=parse_time(metadata["creationTimestamp"]),
+        finished=_has_condition(raw, "Complete") or _has_condition(raw, "Failed"),
+    )
 
 
 def image_ids(pod: RawObject) -> dict[str, str]:

@@ -18,7 +18,7 @@ from infertune.core.render import configuration_text, number, shown
 from infertune.core.resolve import Resolved
 from infertune.core.snapshot import JobView
 from infertune.core.story import Context, Outcome
-from infertune.core.trial_gate import YIELDED, gate, starved
+from infertune.core.trial_gate import WAITING_FOR_SLOT, YIELDED, crowded, gate, starved
 from infertune.core.trial_result import Ending, ended, with_result
 from infertune.core.trials import (
     Finished,
@@ -97,6 +97,9 @@ def _start(context: Context, resolved: Resolved, record: TrialRecord, step: Tria
     ending = _not_now(context, resolved)
     if ending is not None:
         return _finish(context, ended(record, ending))
+    if crowded(context.snapshot.slot) is not None:
+        # Decided before this operator started; its server was never made.
+        return Outcome(requeue_seconds=TRIAL_WAIT_SECONDS)
     knob = context.spec.knobs.batch_size
     values = with_values(
         values_of(resolved.container, knob),
@@ -112,6 +115,8 @@ def _start(context: Context, resolved: Resolved, record: TrialRecord, step: Tria
 def _not_now(context: Context, resolved: Resolved) -> Ending | None:
     """Return how a decided trial ends when its server must not be made after all."""
     closed = gate(context, resolved)
+    if closed is not None and closed.reason == WAITING_FOR_SLOT:
+        return None
     if closed is not None:
         return Ending("Failed", "Refused", f"{closed.reason}: {closed.message}")
     refusal = _refusal(context)

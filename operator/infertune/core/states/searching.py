@@ -25,16 +25,23 @@ from infertune.core.states.pending import not_there
 from infertune.core.states.running_trial import drive
 from infertune.core.story import Context, Outcome
 from infertune.core.trial_basis import INTERRUPTED
-from infertune.core.trial_gate import YIELDED, Closed, gate
+from infertune.core.trial_gate import YIELDED, Closed, crowded, gate, waits_in_line
 
 CLEANUP_WAIT_SECONDS = 1.0
 HELD_SECONDS = 10.0
+NEAR_SECONDS = 3.0
+FAR_SECONDS = 20.0
+_NEAR = 3
 # Trials that ended for a reason of ours: they are run again, as if they had never begun.
 SAY_NOTHING = frozenset({INTERRUPTED, YIELDED})
 
 
 def searching(context: Context) -> Outcome:
     """Return the next step of the search."""
+    slot = context.snapshot.slot
+    if waits_in_line(context.status) and (closed := crowded(slot)) is not None:
+        # Nothing else was read for this look, see ``observe``.
+        return held(context, closed, NEAR_SECONDS if slot and slot.place <= _NEAR else FAR_SECONDS)
     resolved = resolve(context.snapshot, context.spec)
     if isinstance(resolved, Problem):
         return not_there(resolved)
@@ -69,7 +76,7 @@ def _choose_next(context: Context, resolved: Resolved) -> Outcome:
     return _begin(context, proposal)
 
 
-def held(context: Context, closed: Closed) -> Outcome:
+def held(context: Context, closed: Closed, seconds: float = HELD_SECONDS) -> Outcome:
     """Return patience, with the word and the sentence that say why no trial starts."""
     before = next((c for c in context.status.conditions if c.type == "TrialsAllowed"), None)
     news = before is None or (before.status, before.reason) != ("False", closed.reason)
@@ -78,7 +85,7 @@ def held(context: Context, closed: Closed) -> Outcome:
         observed=(Observation("TrialsAllowed", "False", closed.reason, closed.message),),
         told=(Event(kind, closed.reason, closed.message),) if news else (),
         decision=f"no trial: {closed.message}" if news else "",
-        requeue_seconds=HELD_SECONDS,
+        requeue_seconds=seconds,
     )
 
 
