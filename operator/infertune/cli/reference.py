@@ -62,6 +62,11 @@ def _columns() -> str:
 
 def _annotations() -> str:
     rows = [f"| `{name}` | {meaning} |" for name, meaning in annotations.MEANINGS.items()]
+    leaving = (
+        "How to leave `Halted`: change the spec (by the table below, some edits keep trials), set "
+        f"`{annotations.RETRY}` to a new value, or, after an abort, remove `{annotations.ABORT}`. "
+        "Trials whose choice broke the promise on live traffic are never believed again."
+    )
     lines = [
         "## Annotations of a tuning",
         "",
@@ -71,9 +76,7 @@ def _annotations() -> str:
         "|---|---|",
         *rows,
         "",
-        "How to leave `Halted`: change the spec (by the table below, some edits keep trials), set "
-        f"`{annotations.RETRY}` to a new value, or, after an abort, remove `{annotations.ABORT}`. "
-        "Trials whose choice broke the promise on live traffic are never believed again.",
+        leaving,
         "",
     ]
     return "\n".join(lines)
