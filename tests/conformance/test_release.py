@@ -13,8 +13,8 @@ from infertune.core.ownership import FIELD_MANAGER, field_path, owners_of
 from infertune.core.plan import ApplyFields, FieldExpectation, ReleaseFields
 from infertune.core.release import mark_of, release
 from infertune.ports import FieldTaken
+from tests.conformance.objects import BATCH, batch_of, batch_write, target
 from tests.conformance.stages import Raw, Stage
-from tests.conformance.test_cluster_port import BATCH, batch_of, batch_write, target
 from tests.fakes import cases
 
 LOG_LEVEL = (*BATCH[:-2], "name=LOG_LEVEL", "value")

@@ -22,8 +22,8 @@ from infertune.core.plan import Plan
 from infertune.core.snapshot import Installation, Key, Snapshot
 from infertune.main import EventLoopBeat, build, run_watches
 from infertune.runtime.settings import Settings
+from tests.conformance.objects import job, target
 from tests.conformance.stages import RealStage
-from tests.conformance.test_cluster_port import job, target
 from tests.fakes import cases
 from tests.fakes.metrics import FakeMetrics
 
