@@ -59,6 +59,7 @@ class FakeCluster:
         self.clock = clock
         self.store = ObjectStore(clock)
         self.calls: list[str] = []
+        self.applied: list[str] = []
         self.events: list[tuple[Key, Event]] = []
         self.results: dict[str, Envelope | ProbeFailure] = {}
         self.before: Hook = lambda _: None
@@ -245,6 +246,7 @@ class FakeCluster:
             case Violated(field, value, owners):
                 raise FieldTaken(field, ", ".join(owners), f"holds {value}")
         self.store.apply(document, FIELD_MANAGER, force=effect.adopt)
+        self.applied.append(document["kind"])
         self.after("apply_fields")
 
     def release_fields(self, effect: ReleaseFields) -> None:

@@ -74,7 +74,7 @@ class Harness:
 
     def start_operator(self) -> None:
         """Start a fresh process: empty cache, empty queue, the initial list of everything."""
-        cache = WatchCache(self._port)
+        cache = self.cache = WatchCache(self._port)
         slots = TrialSlots(self.trial_limits)
         observer = Observer(self._port, self._metrics, cache, INSTALLATION, slots)
         telemetry = self.noticed

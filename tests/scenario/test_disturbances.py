@@ -18,8 +18,7 @@ from tests.scenario.tales import BOOK
 pytestmark = pytest.mark.timeout(3600)
 # Effects and methods that no story can reach, each with its reason.
 UNTOLD = {
-    "ReleaseFields": "no state plans it yet",
-    "release_fields": "carries out ReleaseFields",
+    "fetch_access_modes": "asked only for templates that name a volume claim: no story has one",
 }
 
 

@@ -17,23 +17,8 @@ from infertune.api.v1alpha1 import GROUP, KIND, PLURAL, SHORT_NAMES, SINGULAR, V
 CRD_NAME = f"{PLURAL}.{GROUP}"
 CATEGORIES = ("infertune",)
 
-# By model. A container may be named later, because the operator asks for it when a pod has
-# several; everything else of the reference decides which trials and which old values count.
+# By model.
 SPEC_RULES: dict[str, tuple[Rule, ...]] = {
-    "TargetRef": (
-        Rule(
-            "self.apiVersion == oldSelf.apiVersion && self.kind == oldSelf.kind"
-            " && self.name == oldSelf.name",
-            "targetRef is immutable: make a new InferenceTuning for a new target",
-        ),
-        Rule(
-            "!has(oldSelf.container)"
-            " || (has(self.container) && self.container == oldSelf.container)",
-            "targetRef.container is immutable once set: make a new InferenceTuning for another"
-            " container",
-            ".container",
-        ),
-    ),
     "Demand": (
         Rule(
             "self.troughRequestsPerSecond <= self.peakRequestsPerSecond",

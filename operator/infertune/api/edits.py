@@ -71,6 +71,8 @@ EDITS: Mapping[str, EditEffect] = {
     "rollout.warmupSeconds": "Decision",
     "rollout.verificationSeconds": "Decision",
     "rollout.onInconclusive": "Decision",
+    "rollout.adoption": "Decision",
+    "rollout.gitOps": "Decision",
     "cost.replicaHourly": "Decision",
     "cost.currency": "Decision",
     "trial.schedulingTimeoutSeconds": "Decision",

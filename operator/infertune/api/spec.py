@@ -243,6 +243,18 @@ class Rollout(SpecModel):
     on_inconclusive: Literal["Rollback", "Keep"] = Field(
         "Rollback", description="What happens when live traffic proves neither pass nor fail."
     )
+    adoption: Literal["Once", "Never"] = Field(
+        "Once",
+        description="Once takes a declared field over from the owner it has when a rollout starts "
+        "(recorded in status.rollout.intent.ownersBefore), and never from anybody later. Never "
+        "refuses to write a field that somebody else owns.",
+    )
+    git_ops: Literal["Refuse", "Acknowledged"] = Field(
+        "Refuse",
+        description="Refuse writes nothing to objects that Argo CD or Flux keep, which would "
+        "revert it; the patch is published all the same. Acknowledged: their source ignores the "
+        "declared fields.",
+    )
 
 
 class Cost(SpecModel):

@@ -75,9 +75,12 @@ class LiveFigures(StatusModel):
 class TargetFacts(StatusModel):
     """The target as it was resolved."""
 
+    kind: str = Field("", description="Kind of the workload.")
+    name: str = Field("", description="Name of the workload.")
     uid: str = Field("", description="UID of the workload.")
     container: str = Field("", description="Container that serves the model.")
     autoscaler: str | None = Field(None, description="HorizontalPodAutoscaler that scales it.")
+    autoscaler_uid: str | None = Field(None, description="UID of that autoscaler.")
     nodes: tuple[str, ...] = Field((), max_length=16, description="Nodes that were probed.")
 
 

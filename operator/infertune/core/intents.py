@@ -12,11 +12,11 @@ from infertune.api.spec import TuningSpec
 from infertune.api.status import BatchPlace, Bounds, RolloutIntent
 from infertune.core.knobs import values_of, with_values
 from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
-from infertune.core.ownership import owners_of
 from infertune.core.render import canonical_json, digest
 from infertune.core.resolve import Resolved
 from infertune.core.snapshot import Key
 from infertune.core.space import Candidate
+from infertune.core.target_reference import target_of
 
 _ID_LENGTH = 12
 _LONGEST_COMMAND = 1024
@@ -45,7 +45,6 @@ def intent_of(
         autoscaler_uid=resolved.autoscaler_uid if scaled else None,
         bounds_before=resolved.bounds if scaled else None,
         bounds_after=bounds if scaled else None,
-        owners_before=_owners(spec, resolved),
     )
     content = canonical_json([str(key), intent.model_dump(mode="json")])
     return intent.model_copy(update={"id": digest(content)[:_ID_LENGTH]})
@@ -67,8 +66,8 @@ def restore_command(key: Key, spec: TuningSpec, intent: RolloutIntent) -> str:
         gone = {"name": place.env, "$patch": "delete"}
         entry["env"] = [gone if value is None else {"name": place.env, "value": value}]
     patch = {"spec": {"template": {"spec": {"containers": [entry]}}}}
-    reference = spec.target_ref
-    lines = [_patch(key, reference.kind.lower(), reference.name, patch)]
+    kind, name = target_of(spec, intent)
+    lines = [_patch(key, kind.lower(), name, patch)]
     if intent.autoscaler is not None and intent.bounds_before is not None:
         bounds = {"spec": intent.bounds_before.model_dump(by_alias=True)}
         lines.append(_patch(key, "hpa", intent.autoscaler, bounds))
@@ -77,25 +76,9 @@ def restore_command(key: Key, spec: TuningSpec, intent: RolloutIntent) -> str:
         return command
     annotation = ANNOTATION_LAST_GOOD.replace(".", "\\.")
     path = shlex.quote(f"jsonpath={{.metadata.annotations.{annotation}}}")
-    return f"kubectl -n {key.namespace} get {reference.kind.lower()} {reference.name} -o {path}"
+    return f"kubectl -n {key.namespace} get {kind.lower()} {name} -o {path}"
 
 
 def _patch(key: Key, kind: str, name: str, patch: dict[str, Any]) -> str:
     text = shlex.quote(canonical_json(patch))
     return f"kubectl -n {key.namespace} patch {kind} {name} -p {text}"
-
-
-def _owners(spec: TuningSpec, resolved: Resolved) -> dict[str, str]:
-    base = (
-        *("f:spec", "f:template", "f:spec", "f:containers"),
-        f'k:{{"name":"{resolved.container["name"]}"}}',
-    )
-    paths: dict[str, tuple[str, ...]] = {"image": (*base, "f:image")}
-    knob = spec.knobs.batch_size
-    if knob is not None and knob.env is not None:
-        paths["batchSize"] = (*base, "f:env", f'k:{{"name":"{knob.env}"}}', "f:value")
-    elif knob is not None:
-        paths["batchSize"] = (*base, "f:args")
-    fields = resolved.managed_fields
-    found = {name: ", ".join(owners_of(fields, path)) for name, path in paths.items()}
-    return {name: owners for name, owners in found.items() if owners}

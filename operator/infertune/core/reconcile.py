@@ -10,9 +10,10 @@ from datetime import datetime
 
 from infertune.api.conditions import Observation, first_conditions
 from infertune.api.spec import TuningSpec
-from infertune.api.status import StateName, TuningStatus
+from infertune.api.status import StateName, TargetFacts, TuningStatus
 from infertune.api.v1alpha1 import SpecError
 from infertune.core.manifests.naming import FINALIZER
+from infertune.core.moved_target import left_behind
 from infertune.core.plan import Effect, Event, Plan, SetFinalizer
 from infertune.core.progress import looked_at
 from infertune.core.rivals import has_waited, waits_for
@@ -148,7 +149,8 @@ def _begin(context: Context, event: RolloutEvent, *, with_trials: bool | None = 
     first = status.observed_generation == 0
     if not first:
         advance(status.state, event)
-    believed = status.rollout is None or status.rollout.verdict != "Fail"
+    moved = left_behind(context)
+    believed = not moved and (status.rollout is None or status.rollout.verdict != "Fail")
     keep = believed and (event == "SpecChanged" if with_trials is None else with_trials)
     conditions = first_conditions(context.now, generation)
     fresh = TuningStatus(
@@ -157,7 +159,7 @@ def _begin(context: Context, event: RolloutEvent, *, with_trials: bool | None = 
         state_since=context.now,
         conditions=conditions,
         rollout=None,
-        target=status.target,
+        target=TargetFacts() if moved else status.target,
         trials=finished(status.trials) if keep else (),
         trial_basis=status.trial_basis if keep else "",
         baseline_configuration=status.baseline_configuration if keep else None,
@@ -177,7 +179,7 @@ def _begin(context: Context, event: RolloutEvent, *, with_trials: bool | None = 
     words = (
         "first sight of the tuning" if first else f"{event}, generation {generation}: starting anew"
     )
-    return Plan(status=fresh, decision=words, requeue_seconds=0.0)
+    return Plan(status=fresh, effects=moved, decision=words, requeue_seconds=0.0)
 
 
 def _invalid(snapshot: Snapshot, problem: SpecError, *, rollout_open: bool) -> Plan:

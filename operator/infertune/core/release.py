@@ -42,6 +42,13 @@ def release(mark: Mark) -> ReleaseFields:
     )
 
 
+def release_of(api_version: str, kind: str, raw: RawObject, tuning: Key) -> ReleaseFields:
+    """Return the effect that gives an object back as a whole, whether it is marked or not."""
+    metadata = raw["metadata"]
+    name, uid = str(metadata["name"]), str(metadata["uid"])
+    return ReleaseFields(api_version, kind, tuning.namespace, name, uid, tuning.name)
+
+
 def release_patch(live: RawObject, effect: ReleaseFields) -> list[Mapping[str, Any]] | None:
     """Return the JSON patch that gives up what is ours; None when there is nothing to give up.
 

@@ -26,6 +26,7 @@ RolloutEvent = Literal[
     "VerifyFailed",
     "RollbackComplete",
     "FieldTaken",
+    "FieldReturned",
     "BoundsTaken",
     "IntentFound",
     "IntentLost",
@@ -98,8 +99,19 @@ TRANSITIONS: Mapping[StateName, Mapping[RolloutEvent, StateName]] = {
         "IntentLost": "Halted",
         "TargetMissing": "Halted",
     },
-    "Stable": {"SpecChanged": "Pending", "Retried": "Pending", "TargetMissing": "Stable"},
-    "Halted": {"SpecChanged": "Pending", "Retried": "Pending", "TargetMissing": "Halted"},
+    "Stable": {
+        "FieldTaken": "Halted",
+        "SpecChanged": "Pending",
+        "Retried": "Pending",
+        "TargetMissing": "Stable",
+    },
+    "Halted": {
+        "FieldTaken": "Halted",
+        "FieldReturned": "Stable",
+        "SpecChanged": "Pending",
+        "Retried": "Pending",
+        "TargetMissing": "Halted",
+    },
 }
 
 ROLLOUT_OPEN: frozenset[StateName] = frozenset({"Applying", "Verifying", "RollingBack"})

@@ -14,6 +14,7 @@ from infertune.api.spec import TuningSpec
 from infertune.api.v1alpha1 import parse_spec, parse_status
 from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
 from infertune.core.snapshot import Key, RawObject, Rival, TuningView
+from infertune.core.target_reference import target_now
 from infertune.ports import TuningSource
 from infertune.runtime.marks import Marks
 
@@ -54,11 +55,11 @@ def view_of(raw: RawObject) -> TuningView:
 
 
 def workload_of(view: TuningView) -> WorkloadKey | None:
-    """Return what the tuning targets; None when its spec cannot be read."""
+    """Return what the tuning acts on now; None when its spec cannot be read."""
     if not isinstance(view.spec, TuningSpec):
         return None
-    reference = view.spec.target_ref
-    return WorkloadKey(view.key.namespace, reference.kind, reference.name)
+    kind, name = target_now(view.spec, view.status)
+    return WorkloadKey(view.key.namespace, kind, name)
 
 
 class WatchCache:

@@ -78,7 +78,13 @@ def test_a_target_with_traffic_gives_a_baseline() -> None:
     assert found.status.baseline is not None
     assert found.status.baseline.p95.value == 150.0
     assert found.status.target == TargetFacts(
-        uid=TARGET_UID, container="server", autoscaler="resnet", nodes=("node-1",)
+        kind="Deployment",
+        name="resnet",
+        uid=TARGET_UID,
+        container="server",
+        autoscaler="resnet",
+        autoscaler_uid="scaler-uid",
+        nodes=("node-1",),
     )
     assert conditions_of(found.status)["MetricsAvailable"] == ("True", "Measured")
 

@@ -6,10 +6,11 @@ import pytest
 
 from infertune.api.conditions import Observation
 from infertune.api.status import BatchPlace, TemplateValues
+from infertune.core.adoption import owners_before
 from infertune.core.evidence import NoData
 from infertune.core.intents import intent_of, restore_command
 from infertune.core.live_rollout import rollout_complete, rollout_stuck
-from infertune.core.plan import ApplyFields, SetFinalizer
+from infertune.core.plan import ApplyFields, ReleaseFields, SetFinalizer
 from infertune.core.resolve import Resolved, resolve
 from infertune.core.space import Candidate
 from tests.builders import (
@@ -149,7 +150,9 @@ def test_bounds_that_were_taken_do_not_keep_the_template_from_going_back() -> No
     assert isinstance(effect, ApplyFields)
     assert effect.document["kind"] == "Deployment"
     ended = decide(status, autoscaler=autoscaler_of(2, 9), finalizer=True)
-    assert (ended.status.state, ended.effects) == ("Halted", ())
+    assert ended.status.state == "Halted"
+    released = [(type(e), e.kind) for e in ended.effects if isinstance(e, ReleaseFields)]
+    assert released == [(ReleaseFields, "Deployment"), (ReleaseFields, "HorizontalPodAutoscaler")]
     assert "2-9 were set by somebody else" in ended.status.conditions[-1].message
 
 
@@ -310,7 +313,12 @@ def test_an_intent_holds_what_stood_there_and_where() -> None:
     assert found.place == BatchPlace(env="MAX_BATCH")
     assert found.before == TemplateValues(image=IMAGE, batch_value="08")
     assert found.after == TemplateValues(image=OTHER_IMAGE, batch_value="4")
-    assert found.owners_before == {"image": "helm", "batchSize": "helm"}
+    base = "spec.template.spec.containers[name=server]"
+    raw = deployment_of(container=container_of("08"), metadata={"managedFields": fields})
+    assert owners_before(found, raw, None) == {
+        f"{base}.image": "helm",
+        f"{base}.env[name=MAX_BATCH].value": "helm",
+    }
     assert len(found.id) == 12
 
 
@@ -360,9 +368,11 @@ def test_arguments_are_restored_or_where_they_stand_is_named(args: Any, words: s
 def test_the_owner_of_arguments_is_stored() -> None:
     knob = {"batchSize": {"argument": "--max-batch", "values": [4]}}
     fields = [managed("kustomize", args=True)]
+    raw = deployment_of(metadata={"managedFields": fields})
     resolved = resolved_of(metadata={"managedFields": fields})
     assert BOUNDS is not None
     found = intent_of(KEY, spec_of(knobs=knob), resolved, Candidate(IMAGE, 4), BOUNDS)
     assert found is not None
-    assert found.owners_before == {"batchSize": "kustomize"}
+    path = "spec.template.spec.containers[name=server].args"
+    assert owners_before(found, raw, None) == {path: "kustomize"}
     assert found.after.args == ("--max-batch=4",)

@@ -17,6 +17,7 @@ from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
 from infertune.core.ownership import fields_below, is_ours
 from infertune.core.plan import ApplyFields, FieldExpectation
 from infertune.core.snapshot import Key, RawObject
+from infertune.core.target_reference import target_of
 
 AUTOSCALER_API = "autoscaling/v2"
 AUTOSCALER_KIND = "HorizontalPodAutoscaler"
@@ -140,9 +141,9 @@ def _template_document(
 ) -> dict[str, Any]:
     """Return the document of the values and the record; a record of None is left out."""
     values, record = content
-    reference = spec.target_ref
+    kind, name = target_of(spec, intent)
     metadata: dict[str, Any] = {
-        "name": reference.name,
+        "name": name,
         "namespace": key.namespace,
         "uid": intent.target_uid,
     }
@@ -150,8 +151,8 @@ def _template_document(
         metadata["annotations"] = {ANNOTATION_LAST_GOOD: record}
     container = container_fields(intent.container, values, intent.place)
     return {
-        "apiVersion": reference.api_version,
-        "kind": reference.kind,
+        "apiVersion": spec.target_ref.api_version,
+        "kind": kind,
         "metadata": metadata,
         "spec": {"template": {"spec": {"containers": [_with_kept(container, intent, live)]}}},
     }

@@ -7,16 +7,20 @@ as the same write or found done.
 
 from infertune.api.conditions import Observation
 from infertune.api.status import RolloutIntent, RolloutStatus
+from infertune.core.adoption import guarded, part_of
 from infertune.core.intents import restore_command
 from infertune.core.live_rollout import rollout_complete, rollout_stuck
+from infertune.core.manifests.apply_documents import AUTOSCALER_API, AUTOSCALER_KIND
 from infertune.core.manifests.naming import FINALIZER
-from infertune.core.plan import Event, SetFinalizer
+from infertune.core.plan import Event, ReleaseFields, SetFinalizer
 from infertune.core.progress import watched_seconds
+from infertune.core.release import release_of
 from infertune.core.render import number
 from infertune.core.rollout import RolloutEvent
 from infertune.core.snapshot import RawObject
 from infertune.core.states.recovery import open_rollout
 from infertune.core.story import Context, Outcome
+from infertune.core.target_reference import target_of
 from infertune.core.tuned_target import template_holds
 from infertune.core.writes import AllWritten, LiveObjects, Write, foreign_bounds, next_write
 
@@ -36,7 +40,8 @@ def applying(context: Context) -> Outcome:
     assert rollout.intent is not None
     step = next_write(context.key, context.spec, rollout.intent, live, back=False)
     if isinstance(step, Write):
-        return _write(step)
+        adopt = context.spec.rollout.adoption == "Once"
+        return _write(rollout, live, step, adopt=adopt)
     if isinstance(step, AllWritten):
         return _applied(context, rollout)
     return Outcome(requeue_seconds=ROLLOUT_WAIT_SECONDS)
@@ -63,7 +68,7 @@ def rolling_back(context: Context) -> Outcome:
     patient = seconds <= context.spec.rollout.apply_timeout_seconds
     step = next_write(context.key, context.spec, intent, live, back=True, patient=patient)
     if isinstance(step, Write):
-        return _write(step)
+        return _write(rollout, live, step, adopt=False)
     if not isinstance(step, AllWritten):
         return Outcome(requeue_seconds=ROLLOUT_WAIT_SECONDS)
     return _rolled_back(context, rollout, live, seconds)
@@ -72,7 +77,8 @@ def rolling_back(context: Context) -> Outcome:
 def _rolled_back(
     context: Context, rollout: RolloutStatus, live: LiveObjects, seconds: float
 ) -> Outcome:
-    assert rollout.intent is not None
+    intent = rollout.intent
+    assert intent is not None
     why = rollout.evidence or "the rollout did not finish"
     words = f"rolled back in {number(seconds)} s: {why}"
     if not rollout_complete(live.target):
@@ -82,7 +88,7 @@ def _rolled_back(
         Observation("Applied", "False", "RolledBack", words),
         Observation("Stalled", "True", reason, words),
     ]
-    foreign = foreign_bounds(rollout.intent, live)
+    foreign = foreign_bounds(intent, live)
     if foreign is not None:
         text = f"{foreign.min_replicas}-{foreign.max_replicas}"
         left = f"replica bounds {text} were set by somebody else and left as they are"
@@ -92,10 +98,28 @@ def _rolled_back(
         changes=(("rollout", rollout),),
         event="RollbackComplete",
         observed=tuple(observed),
+        effects=_nothing_kept(context, intent, live),
         told=(Event("Warning", "RolledBack", words),),
         decision=words,
         requeue_seconds=0.0,
     )
+
+
+def _nothing_kept(
+    context: Context, intent: RolloutIntent, live: LiveObjects
+) -> tuple[ReleaseFields, ...]:
+    """Return the release of both objects once the values before any tuning are back.
+
+    Whoever owned the fields before meets no owner then. Earlier tuned values stay ours.
+    """
+    if intent.after_tuning:
+        return ()
+    kind, _ = target_of(context.spec, intent)
+    found = [release_of(context.spec.target_ref.api_version, kind, live.target, context.key)]
+    scaler = live.autoscaler
+    if scaler is not None and scaler["metadata"]["uid"] == intent.autoscaler_uid:
+        found.append(release_of(AUTOSCALER_API, AUTOSCALER_KIND, scaler, context.key))
+    return tuple(found)
 
 
 def begin_rollback(
@@ -211,9 +235,20 @@ def _turn_back(context: Context, live: LiveObjects) -> Outcome | None:
     return None
 
 
-def _write(step: Write) -> Outcome:
+def _write(rollout: RolloutStatus, live: LiveObjects, step: Write, *, adopt: bool) -> Outcome:
+    """Return the write with what it may take from others, and the note that it was made."""
+    part = part_of(step.effect)
+    raw = live.target if part == "Template" else live.autoscaler
+    assert raw is not None
+    changes: tuple[tuple[str, object], ...] = ()
+    if part not in rollout.written:
+        noted = rollout.model_copy(update={"written": (*rollout.written, part)})
+        changes = (("rollout", noted),)
     return Outcome(
-        effects=(step.effect,), decision=step.sentence, requeue_seconds=ROLLOUT_WAIT_SECONDS
+        changes=changes,
+        effects=(guarded(step.effect, rollout, raw, adopt=adopt),),
+        decision=step.sentence,
+        requeue_seconds=ROLLOUT_WAIT_SECONDS,
     )
 
 

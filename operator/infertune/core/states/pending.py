@@ -10,9 +10,10 @@ from dataclasses import replace
 from infertune.api.conditions import Observation
 from infertune.api.status import LiveFigures, TargetFacts, TrialRecord
 from infertune.core.budget import spent_now
+from infertune.core.dropped import declared_paths, release_dropped
 from infertune.core.evidence import Measured, NoData
 from infertune.core.manifests.naming import FINALIZER
-from infertune.core.plan import SetFinalizer
+from infertune.core.plan import ReleaseFields, SetFinalizer
 from infertune.core.render import configuration_text, reading, shown
 from infertune.core.resolve import Problem, Resolved, missing_config_map, resolve
 from infertune.core.snapshot import LiveEvidence
@@ -46,7 +47,17 @@ def _look(context: Context) -> Outcome:
     problem = missing_config_map(context.snapshot, context.spec)
     if problem is None and not resolved.nodes:
         problem = Problem("TargetAvailable", "NoLivePods", "the target has no pod on a node yet")
-    return _measured(context, resolved) if problem is None else not_there(problem)
+    if problem is not None:
+        return not_there(problem)
+    return replace(_measured(context, resolved), effects=_dropped(context, resolved))
+
+
+def _dropped(context: Context, resolved: Resolved) -> tuple[ReleaseFields, ...]:
+    """Return the release of fields that earlier knobs wrote and no knob of today declares."""
+    target = context.snapshot.target
+    assert target is not None
+    declared = declared_paths(context.spec.knobs, str(resolved.container["name"]))
+    return release_dropped(context.key, target.raw, declared)
 
 
 def _measured(context: Context, resolved: Resolved) -> Outcome:
@@ -149,10 +160,14 @@ def _baseline_taken(
 
 
 def _facts(context: Context, resolved: Resolved) -> tuple[tuple[str, object], ...]:
+    reference = context.spec.target_ref
     facts = TargetFacts(
+        kind=reference.kind,
+        name=reference.name,
         uid=resolved.uid,
         container=str(resolved.container.get("name")),
         autoscaler=resolved.autoscaler,
+        autoscaler_uid=resolved.autoscaler_uid,
         nodes=resolved.nodes,
     )
     baseline = baseline_configuration(context, resolved)

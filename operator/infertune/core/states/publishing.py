@@ -6,6 +6,7 @@ speaks against writing to the target is answered here, before the first write, a
 
 from infertune.api.conditions import Observation
 from infertune.api.status import Bounds, Configuration, Recommendation, RolloutIntent, RolloutStatus
+from infertune.core.adoption import owners_before
 from infertune.core.autoscaling import not_ours, scaled_object_patch
 from infertune.core.evidence import NoData
 from infertune.core.intents import intent_of, restore_command
@@ -19,6 +20,7 @@ from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import configuration_text, number
 from infertune.core.resolve import Resolved
 from infertune.core.slo import required_verification_seconds
+from infertune.core.states.entitlement import gitops_entries, not_entitled
 from infertune.core.states.freezing import frozen
 from infertune.core.states.holding import held_back, notes_of
 from infertune.core.states.recovery import runs_tuned_values
@@ -46,7 +48,7 @@ def publish(context: Context, resolved: Resolved, recommendation: Recommendation
             effects=effects,
             requeue_seconds=0.0,
         )
-    against = _why_not_applied(context, resolved, recommendation)
+    against = _why_not_applied(context, resolved, recommendation) or not_entitled(context, intent)
     if against is not None:
         return _recommended(against, effects)
     held = held_back(context, resolved, intent, effects) or frozen(context, effects)
@@ -67,7 +69,8 @@ def patch_content(context: Context, resolved: Resolved, chosen: Configuration) -
     bounds, owner = bounds_wanted(chosen), resolved.bounds_owner
     autoscaler = resolved.autoscaler if owner is None else None
     found = patches(context.spec, name, values, autoscaler, bounds)
-    return found | scaled_object_patch(owner, bounds)
+    intent = intent_of(context.key, context.spec, resolved, candidate_of(chosen), bounds)
+    return found | scaled_object_patch(owner, bounds) | gitops_entries(context, intent)
 
 
 def _nothing_to_change(resolved: Resolved, bounds: Bounds) -> Observation:
@@ -134,8 +137,13 @@ def _open_rollout(
 
 def _signed(context: Context, intent: RolloutIntent) -> RolloutIntent:
     """Return the intent with whose it is, and what stood on the target before any tuning."""
+    target, reference = context.snapshot.target, context.spec.target_ref
+    assert target is not None
     return intent.model_copy(
         update={
+            "target_kind": reference.kind,
+            "target_name": reference.name,
+            "owners_before": owners_before(intent, target.raw, context.snapshot.autoscaler),
             "tuning_name": context.key.name,
             "tuning_uid": context.tuning.uid,
             "baseline": context.status.baseline_configuration,

@@ -14,6 +14,7 @@ from infertune.core.plan import Effect, SetFinalizer
 from infertune.core.snapshot import LiveEvidence
 from infertune.core.states.applying import conflict, is_gone
 from infertune.core.states.pending import figures_of
+from infertune.core.states.taken_back import taken_back
 from infertune.core.story import Context, Outcome
 from infertune.core.writes import LiveObjects, settling_writes
 
@@ -27,6 +28,9 @@ def settled(context: Context) -> Outcome:
     if FINALIZER in context.tuning.finalizers and not context.spec.suspend:
         effects = (*_closing(context), SetFinalizer(present=False))
         return Outcome(effects=effects, requeue_seconds=0.0)
+    changed = taken_back(context)
+    if changed is not None:
+        return changed
     live = context.snapshot.live
     if not isinstance(live, LiveEvidence):
         return Outcome(requeue_seconds=WATCH_SECONDS)
