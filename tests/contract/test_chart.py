@@ -237,6 +237,19 @@ def test_prometheus_credentials_are_mounted_and_never_read_by_the_api(helm: Path
     assert not [one for role in roles for one in rights(role) if one == ("", "secrets")]
 
 
+def test_the_policy_about_authors_is_bound_and_can_be_left_out(helm: Path) -> None:
+    documents = render(helm)
+    (policy,) = of_kind(documents, "ValidatingAdmissionPolicy")
+    (binding,) = of_kind(documents, "ValidatingAdmissionPolicyBinding")
+    assert binding["spec"] == {
+        "policyName": policy["metadata"]["name"],
+        "validationActions": ["Deny"],
+    }
+    assert policy["spec"]["failurePolicy"] == "Fail"
+    without = render(helm, admissionPolicy__create=False)
+    assert not [raw for raw in without if raw["kind"].startswith("ValidatingAdmission")]
+
+
 def test_trials_never_push_a_pod_off_its_node(helm: Path) -> None:
     (priority,) = of_kind(render(helm), "PriorityClass")
     assert (priority["value"] < 0, priority["preemptionPolicy"]) == (True, "Never")
