@@ -127,6 +127,7 @@ class Calls:
             ],
             "list_autoscalers": lambda: cluster.list_autoscalers(space, "Deployment", "server"),
             "list_jobs": self._jobs,
+            "list_owned": cluster.list_owned,
             "list_selectors": lambda: cluster.list_selectors(space),
             "list_quotas": lambda: cluster.list_quotas(space),
             "list_budgets": lambda: cluster.list_budgets(space),
