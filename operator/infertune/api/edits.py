@@ -73,6 +73,7 @@ EDITS: Mapping[str, EditEffect] = {
     "rollout.onInconclusive": "Decision",
     "rollout.adoption": "Decision",
     "rollout.gitOps": "Decision",
+    "rollout.extendSeconds": "Live",
     "cost.replicaHourly": "Decision",
     "cost.currency": "Decision",
     "trial.schedulingTimeoutSeconds": "Decision",

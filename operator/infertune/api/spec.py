@@ -240,8 +240,16 @@ class Rollout(SpecModel):
         description="Longest time live traffic is judged. Default: computed from request rate and "
         "scrape interval. A shorter one than computed is refused, with the figure.",
     )
-    on_inconclusive: Literal["Rollback", "Keep"] = Field(
-        "Rollback", description="What happens when live traffic proves neither pass nor fail."
+    on_inconclusive: Literal["Rollback", "Keep", "Extend"] = Field(
+        "Rollback",
+        description="What happens when live traffic proves neither pass nor fail in time. Extend "
+        "goes on judging for extendSeconds, and rolls back after that.",
+    )
+    extend_seconds: int = Field(
+        3600,
+        ge=60,
+        le=604_800,
+        description="How much longer live traffic is judged with onInconclusive: Extend.",
     )
     adoption: Literal["Once", "Never"] = Field(
         "Once",

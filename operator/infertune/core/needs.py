@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import StateName, TuningStatus
+from infertune.core.expected_load import expected_load
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.slo import block_requests
@@ -101,7 +102,7 @@ def _config_maps(spec: TuningSpec) -> tuple[str, ...]:
 
 
 def _live_window(spec: TuningSpec, status: TuningStatus, now: datetime) -> LiveWindow | None:
-    requests = block_requests(None)
+    requests = block_requests(expected_load(status) if status.state == "Verifying" else None)
     if status.state == "Pending":
         seconds = max(
             MIN_BASELINE_WINDOW_SECONDS,

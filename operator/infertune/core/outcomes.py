@@ -28,7 +28,7 @@ FailureName = Literal[
 ]
 _OVERLOADED = 0.98
 # A server keeps a promise of a few service times up to about this share of its capacity.
-_KNEE_OF_CAPACITY = 0.85
+KNEE_OF_CAPACITY = 0.85
 _FULL_BATCHES = 1.5
 
 
@@ -90,7 +90,7 @@ def estimated_knee(outcome: TrialOutcome, slo_ms: float | None) -> float:
         return knee or 0.0
     capacity = beyond.rate
     if beyond.achieved_rate is not None and beyond.achieved_rate < _OVERLOADED * beyond.rate:
-        capacity = beyond.achieved_rate * _KNEE_OF_CAPACITY
+        capacity = beyond.achieved_rate * KNEE_OF_CAPACITY
     if knee is None:
         slow = slo_ms / beyond.p95_ms if slo_ms is not None and beyond.p95_ms else 0.5
         if capacity < beyond.rate:
@@ -98,7 +98,7 @@ def estimated_knee(outcome: TrialOutcome, slo_ms: float | None) -> float:
         return beyond.rate * min(slow, 1.0)
     at = next(level for level in levels if level.rate == knee)
     if capacity < beyond.rate and slo_ms is not None and at.p95_ms:
-        return _below_overload(at, capacity / _KNEE_OF_CAPACITY, slo_ms)
+        return _below_overload(at, capacity / KNEE_OF_CAPACITY, slo_ms)
     return max(_crossing(at, beyond, slo_ms), knee)
 
 
@@ -110,7 +110,7 @@ def _room_for_full_batches(candidate: Candidate, capacity: float, slo_ms: float 
     """
     if candidate.batch_size is None or slo_ms is None:
         return 1.0
-    full_ms = candidate.batch_size / (capacity / _KNEE_OF_CAPACITY) * 1000
+    full_ms = candidate.batch_size / (capacity / KNEE_OF_CAPACITY) * 1000
     return min(slo_ms / (_FULL_BATCHES * full_ms), 1.0)
 
 

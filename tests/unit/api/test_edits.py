@@ -58,6 +58,7 @@ OTHERS: dict[str, Any] = {
     "rollout.warmupSeconds": 6,
     "rollout.verificationSeconds": 601,
     "rollout.onInconclusive": "Keep",
+    "rollout.extendSeconds": 7200,
     "rollout.allowDowntime": True,
     "cost.replicaHourly": "2",
     "cost.currency": "EUR",

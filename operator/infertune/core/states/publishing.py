@@ -9,6 +9,7 @@ from infertune.api.status import Bounds, Configuration, Recommendation, RolloutI
 from infertune.core.adoption import owners_before
 from infertune.core.autoscaling import not_ours, scaled_object_patch
 from infertune.core.evidence import NoData
+from infertune.core.expected_load import expected_load
 from infertune.core.intents import intent_of, restore_command
 from infertune.core.knobs import values_of, with_values
 from infertune.core.manifests.recommendation import (
@@ -170,7 +171,9 @@ def verification_too_short(context: Context) -> str | None:
     if declared is None or not rate:
         return None
     interval = float(context.spec.metrics.scrape_interval_seconds)
-    needed = required_verification_seconds(rate, interval, context.spec.slo.percentile)
+    needed = required_verification_seconds(
+        rate, interval, context.spec.slo.percentile, expected_load(context.status)
+    )
     if isinstance(needed, NoData) or declared >= needed:
         return None
     return (

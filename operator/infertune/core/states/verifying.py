@@ -12,6 +12,7 @@ from infertune.api.conditions import Observation
 from infertune.api.fields import fraction_of_percent
 from infertune.api.status import RolloutStatus
 from infertune.core.evidence import Measured, NoData
+from infertune.core.expected_load import expected_load
 from infertune.core.manifests.apply_documents import standing_still, template_expectations
 from infertune.core.plan import Event
 from infertune.core.preconditions import Violated, check
@@ -25,13 +26,13 @@ from infertune.core.states.applying import (
     is_gone,
     target_gone,
 )
+from infertune.core.states.patience import above_demand, patience_at
 from infertune.core.states.pending import figures_of
 from infertune.core.story import Context, Outcome
 
 LOOK_SECONDS = 3.0
 EXTENSION = 4.0
 MIN_DEADLINE_SECONDS = 60.0
-DEMAND_TOLERANCE = 1.1
 PROGRESS_SECONDS = 10.0
 _NO_TRAFFIC_SECONDS = 3600.0
 _BLOCKS_OF_A_LOOK = 16
@@ -78,11 +79,12 @@ def _judged(context: Context, rollout: RolloutStatus, live: LiveEvidence) -> Out
     failing = _too_many_errors(context, live)
     if failing is not None:
         return _fail(context, rollout, changes, failing)
-    if judgement.verdict == "Fail" and not _above_demand(context, live):
+    above = above_demand(context, live) if judgement.verdict == "Fail" else None
+    if judgement.verdict == "Fail" and above is None:
         return _fail(context, rollout, changes, words)
     if judgement.verdict == "Pass" and _errors_within(context, live):
         return _pass(context, rollout, changes, words)
-    return _wait(context, rollout, changes, needed, words)
+    return _wait(context, rollout, changes, needed, f"{above}: {words}" if above else words)
 
 
 def _fail(
@@ -128,11 +130,19 @@ def _wait(
     needed: float,
     words: str,
 ) -> Outcome:
-    if context.seconds_since(_settled(context, rollout)) <= _deadline(context, needed):
-        told = context.status.live.observed_at if context.status.live else None
-        fresh = told is not None and context.seconds_since(told) < PROGRESS_SECONDS
-        return Outcome(changes=() if fresh else changes, requeue_seconds=LOOK_SECONDS)
-    return _inconclusive(context, rollout, changes, words)
+    waited = context.seconds_since(_settled(context, rollout))
+    patience = patience_at(context, waited, _deadline(context, needed), words)
+    if patience is None:
+        return _inconclusive(context, rollout, changes, words)
+    told = context.status.live.observed_at if context.status.live else None
+    fresh = told is not None and context.seconds_since(told) < PROGRESS_SECONDS
+    return Outcome(
+        changes=() if fresh else changes,
+        observed=patience.observed,
+        told=patience.told,
+        decision="; ".join(event.message for event in patience.told),
+        requeue_seconds=LOOK_SECONDS,
+    )
 
 
 def _inconclusive(
@@ -209,7 +219,9 @@ def _expected_seconds(context: Context) -> float:
 
 def _seconds_at(context: Context, rate: float) -> float:
     interval = float(context.spec.metrics.scrape_interval_seconds)
-    needed = required_verification_seconds(rate, interval, context.spec.slo.percentile)
+    needed = required_verification_seconds(
+        rate, interval, context.spec.slo.percentile, expected_load(context.status)
+    )
     return _NO_TRAFFIC_SECONDS if isinstance(needed, NoData) else needed
 
 
@@ -258,12 +270,6 @@ def _wilson_low(share: float, n: int) -> float:
     middle = share + square / (2 * n)
     spread = _ERROR_SIGMAS * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
     return max(0.0, (middle - spread) / (1 + square / n))
-
-
-def _above_demand(context: Context, live: LiveEvidence) -> bool:
-    rate = live.request_rate
-    peak = context.spec.demand.peak_requests_per_second
-    return isinstance(rate, Measured) and rate.value > DEMAND_TOLERANCE * peak
 
 
 def _sentence(context: Context, judgement: Judgement, live: LiveEvidence) -> str:
