@@ -239,5 +239,9 @@ class Clock(Protocol):
     """The time, in UTC."""
 
     def now(self) -> datetime:
-        """Return the current time with its zone."""
+        """Return the current time with its zone; it jumps when somebody sets the clock."""
+        ...
+
+    def steady(self) -> datetime:
+        """Return a time that only ever counts up, for waiting; it is compared with itself alone."""
         ...

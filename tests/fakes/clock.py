@@ -10,12 +10,21 @@ class FakeClock:
 
     def __init__(self, now: datetime = START) -> None:
         self._now = now
+        self._steady = now
 
     def now(self) -> datetime:
         return self._now
 
+    def steady(self) -> datetime:
+        return self._steady
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
+        self._now += timedelta(seconds=seconds)
+        self._steady += timedelta(seconds=seconds)
+
+    def jump(self, seconds: float) -> None:
+        """Set the clock, without any time passing."""
         self._now += timedelta(seconds=seconds)
 
     def stamp(self) -> str:

@@ -41,6 +41,18 @@ def test_keys_wait_in_the_order_they_came() -> None:
     assert (queue.take(0), queue.take(0)) == (B, A)
 
 
+def test_namespaces_take_turns_so_that_hundreds_of_one_do_not_starve_another() -> None:
+    queue = WorkQueue()
+    crowd = [Key("crowd", str(number)) for number in range(100)]
+    for key in (*crowd, A, B):
+        queue.add(key)
+    assert queue.depth == 102
+    assert [queue.take(0) for _ in range(5)] == [crowd[0], A, crowd[1], B, crowd[2]]
+    queue.add(A)
+    queue.done(A)
+    assert [queue.take(0) for _ in range(3)] == [crowd[3], A, crowd[4]]
+
+
 def test_closing_lets_waiting_workers_go() -> None:
     queue = WorkQueue()
     taken: list[Key | None] = []

@@ -6,7 +6,9 @@ must not jump with it (a Lease) counts seconds since the machine started.
 """
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class SystemClock:
@@ -15,6 +17,10 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the current time with its zone."""
         return datetime.now(UTC)
+
+    def steady(self) -> datetime:
+        """Return a time that only ever counts up, whatever the clock is set to."""
+        return _EPOCH + timedelta(seconds=seconds_since_boot())
 
 
 def seconds_since_boot() -> float:

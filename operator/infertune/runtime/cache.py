@@ -200,7 +200,8 @@ class WatchCache:
             known, version = self._pods.get(workload), self._versions.get(workload)
         if known is None or version is None or known.version != version:
             return None
-        return known if (now - known.read_at).total_seconds() < seconds else None
+        # An age below zero is that of a clock which was set back.
+        return known if 0 <= (now - known.read_at).total_seconds() < seconds else None
 
     def _aim(self, key: Key, old: TuningView | None, new: TuningView | None) -> None:
         """Keep the index of targets; the lock is held."""

@@ -89,7 +89,7 @@ class Engine:
 
     def enqueue_due(self) -> None:
         """Queue every key whose time has come."""
-        for key in self.schedule.pop_due(self._clock.now()):
+        for key in self.schedule.pop_due(self._clock.steady()):
             self.queue.add(key)
 
     def resync(self) -> None:
@@ -138,7 +138,7 @@ class Engine:
             self._schedule_in(key, outcome.requeue_seconds)
 
     def _schedule_in(self, key: Key, seconds: float) -> None:
-        self.schedule.put(key, self._clock.now() + timedelta(seconds=seconds))
+        self.schedule.put(key, self._clock.steady() + timedelta(seconds=seconds))
 
     def _spawn(self, name: str, loop: Callable[[], None]) -> None:
         thread = threading.Thread(target=loop, name=name, daemon=True)
@@ -159,7 +159,7 @@ class Engine:
             due = self.schedule.next_due()
             wait = SCHEDULER_STEP_SECONDS
             if due is not None:
-                wait = min(wait, max(0.02, (due - self._clock.now()).total_seconds()))
+                wait = min(wait, max(0.02, (due - self._clock.steady()).total_seconds()))
             self._stopping.wait(wait)
 
     def _resync_every(self, seconds: float) -> None:

@@ -1,7 +1,8 @@
 """Keys that want a tick.
 
-Role: hand each key to one worker at a time; a key that is added while it is worked on comes back
-once, afterwards. Must not know: what a tick does. Trade-off: no priorities; ticks are short.
+Role: hand each key to one worker at a time, the namespaces in turn; a key that is added while it is
+worked on comes back once, afterwards. Must not know: what a tick does. Trade-off: no priorities but
+this: whoever creates hundreds of tunings at once keeps his own waiting, not those of others.
 """
 
 import threading
@@ -14,7 +15,7 @@ class WorkQueue:
     """A queue that never holds a key twice and never gives it to two workers at once."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[Key, None] = OrderedDict()
+        self._waiting: OrderedDict[str, OrderedDict[Key, None]] = OrderedDict()
         self._working: set[Key] = set()
         self._again: set[Key] = set()
         self._closed = False
@@ -28,8 +29,7 @@ class WorkQueue:
             if key in self._working:
                 self._again.add(key)
             else:
-                self._waiting[key] = None
-                self._changed.notify()
+                self._wait(key)
 
     def take(self, timeout_seconds: float | None = None) -> Key | None:
         """Return the next key, or None after the timeout or when the queue is closed."""
@@ -37,7 +37,10 @@ class WorkQueue:
             self._changed.wait_for(lambda: self._waiting or self._closed, timeout_seconds)
             if self._closed or not self._waiting:
                 return None
-            key, _ = self._waiting.popitem(last=False)
+            namespace, keys = self._waiting.popitem(last=False)
+            key, _ = keys.popitem(last=False)
+            if keys:
+                self._waiting[namespace] = keys
             self._working.add(key)
             return key
 
@@ -47,8 +50,7 @@ class WorkQueue:
             self._working.discard(key)
             if key in self._again:
                 self._again.discard(key)
-                self._waiting[key] = None
-                self._changed.notify()
+                self._wait(key)
 
     def close(self) -> None:
         """Let every waiting worker go."""
@@ -60,4 +62,8 @@ class WorkQueue:
     def depth(self) -> int:
         """How many keys wait for a worker."""
         with self._changed:
-            return len(self._waiting) + len(self._again)
+            return sum(map(len, self._waiting.values())) + len(self._again)
+
+    def _wait(self, key: Key) -> None:
+        self._waiting.setdefault(key.namespace, OrderedDict())[key] = None
+        self._changed.notify()
