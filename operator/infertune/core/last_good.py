@@ -76,7 +76,7 @@ def read_last_good(raw: RawObject) -> LastGood | None:
                 **content["intent"],
                 "tuningName": names.get("name", ""),
                 "tuningUid": names.get("uid", ""),
-                "baseline": content.get("baseline"),
+                "baseline": content.get("baseline") or None,
             }
         )
     except (KeyError, TypeError, ValidationError):
