@@ -92,10 +92,8 @@ def test_suspended_nothing_is_written_and_afterwards_the_story_ends_as_it_would_
     wait(stage)
     assert (stage.state(), target(stage), stage.jobs()) == (state, stood, [])
     assert stage.cluster.writes.count("apply_fields") == writes
-    assert stage.conditions()["Ready"][0] == "True"
-    if state != "Stable":
-        assert stage.conditions()["Ready"] == ("True", "Suspended")
-        assert "spec.suspend is true" in stage.message("Ready")
+    assert stage.conditions()["Ready"] == ("True", "Suspended")
+    assert "spec.suspend is true" in stage.message("Ready")
     if state in OPEN:
         assert "annotate infertune.io/abort to go back" in stage.message("Ready")
     suspend(stage, on=False)

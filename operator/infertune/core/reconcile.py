@@ -27,7 +27,7 @@ from infertune.core.states.probing import probing
 from infertune.core.states.recovery import open_rollout
 from infertune.core.states.searching import searching
 from infertune.core.states.settled import settled
-from infertune.core.states.steering import RESTING, abort_taken_back, ready_again, steered
+from infertune.core.states.steering import RESTING, abort_taken_back, readiness, steered
 from infertune.core.states.verifying import verifying
 from infertune.core.story import Context, Outcome, conclude, observe
 from infertune.core.trial_basis import answers_this_spec, finished, spec_digest
@@ -97,7 +97,7 @@ def _decided(context: Context) -> Plan:
     outcome = steered(context)
     if outcome is None:
         outcome = STATES[context.status.state](context)
-        observed = (*ready_again(context), *outcome.observed)
+        observed = (*readiness(context), *outcome.observed)
         outcome = replace(outcome, observed=observed)
     return conclude(context, outcome)
 

@@ -35,10 +35,12 @@ def abort_taken_back(context: Context) -> bool:
     return halted and context.tuning.wishes.abort is None
 
 
-def ready_again(context: Context) -> tuple[Observation, ...]:
-    """Return the observation that takes an earlier suspension back."""
-    ready = next((c for c in context.status.conditions if c.type == "Ready"), None)
-    if context.spec.suspend or ready is None or ready.reason != SUSPENDED:
+def readiness(context: Context) -> tuple[Observation, ...]:
+    """Return what Ready says beside a state that decided: suspended at rest, or watched again."""
+    if context.spec.suspend and context.status.state in RESTING:
+        words = f"spec.suspend is true: {context.status.state}, and nothing is written"
+        return (Observation("Ready", "True", SUSPENDED, words),)
+    if context.spec.suspend or _reason(context.status.conditions, "Ready") != SUSPENDED:
         return ()
     return (Observation("Ready", "True", "Watched", "the spec is accepted and watched"),)
 
