@@ -127,6 +127,8 @@ class SimulatedNode:
         if known is not None and _revision(known) == newest:
             return known
         number = {"deployment.kubernetes.io/revision": str(newest + 1)}
+        template = deployment["spec"]["template"]
+        labels = {**template["metadata"].get("labels", {}), "pod-template-hash": hashed}
         if known is None:
             known = self.cluster.store.add(
                 {
@@ -135,11 +137,15 @@ class SimulatedNode:
                     "metadata": {
                         "name": name,
                         "namespace": namespace,
-                        "labels": {"pod-template-hash": hashed},
+                        "labels": labels,
                         "annotations": number,
                         "ownerReferences": [_owner(deployment)],
                     },
-                    "spec": {},
+                    "spec": {
+                        "replicas": 0,
+                        "selector": {"matchLabels": labels},
+                        "template": {**template, "metadata": {"labels": labels}},
+                    },
                 },
                 "kube-controller-manager",
             )

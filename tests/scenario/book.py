@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from infertune.api.v1alpha1 import KIND
+from infertune.core.ownership import FIELD_MANAGER
 from tests.fakes.cases import IMAGE
 from tests.scenario.stories import Stage
 
@@ -67,12 +68,16 @@ class Story:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """What must be the same however often the operator died or was refused."""
+    """What must be the same however often the operator died or was refused.
+
+    ``managed`` says whether a tuning that is gone still owns a field of target or autoscaler.
+    """
 
     state: str
     mix: Mix
     target: Any
     annotated: bool
+    managed: bool
     jobs: tuple[str, ...]
     config_maps: tuple[str, ...]
     finalizers: tuple[str, ...]
@@ -92,6 +97,12 @@ def end_of(story: Story, stage: Stage) -> End:
         mix=story.mix(stage),
         target=target["spec"] if target else None,
         annotated=any("infertune" in name for name in annotations),
+        managed=any(
+            raw is None and entry["manager"] == FIELD_MANAGER
+            for kind in ("Deployment", "HorizontalPodAutoscaler")
+            for found in store.look_at_all(kind)
+            for entry in found["metadata"]["managedFields"]
+        ),
         jobs=tuple(job["metadata"]["name"] for job in store.look_at_all("Job")),
         config_maps=tuple(
             found["metadata"]["name"].rpartition("-")[0]

@@ -26,8 +26,9 @@ class Fault:
     """One kind of failure. ``times`` calls of the method in a row meet it; ``done`` acts first.
 
     ``one_read_in`` thins the reads out where the port cannot tell this failure from another one:
-    429, 500 and a timeout are all ``Unavailable``, and the 500 meets every read. Failures that
-    last are thinned out at reads as well: a tick that cannot read plans nothing.
+    429, 500, a kind that is not served and a timeout are all ``Unavailable``, and the 500 meets
+    every read. Failures that last are thinned out at reads too: a tick that cannot read plans
+    nothing.
     """
 
     name: str
@@ -67,7 +68,11 @@ _FAULTS = (
     Fault("409", _status(409, "Conflict", _MOVED), to_reads=False),
     Fault("403", _status(403, "Forbidden", _RBAC)),
     Fault("403 by a policy", _status(403, "Forbidden", _POLICY), to_reads=False),
-    Fault("404, not served", _status(404, "", "the server could not find the requested resource")),
+    Fault(
+        "404, not served",
+        _status(404, "", "the server could not find the requested resource"),
+        one_read_in=5,
+    ),
     Fault(
         "404",
         _status(404, "NotFound", 'deployments.apps "server" not found', name="server"),

@@ -5,7 +5,7 @@ at the rate of one replica. A story may take over with ``live``.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from infertune.api.status import TuningStatus
 from infertune.api.v1alpha1 import KIND
@@ -25,13 +25,18 @@ RESTING = frozenset({"Stable", "Halted"})
 
 
 class Stage:
-    """One story: the harness with a few questions that its end is judged by."""
+    """One story: the harness with a few questions that its end is judged by.
+
+    ``make_cluster`` is replaced where the same stories play on a real API server.
+    """
+
+    make_cluster: ClassVar[Callable[[FakeClock], FakeCluster]] = FakeCluster
 
     def __init__(
         self, *, live: Live | None = None, world: World | None = None, **spec: Any
     ) -> None:
         self.clock = FakeClock()
-        self.cluster = FakeCluster(self.clock)
+        self.cluster = Stage.make_cluster(self.clock)
         self.live = live
         self.step_seconds = 1.0
         self.world = world or World(serve=served_p95)

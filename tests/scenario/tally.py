@@ -15,13 +15,21 @@ from hashlib import sha256
 from infertune.ports import Cluster, MetricsSource
 from tests.fakes.doors import EFFECTS, METHODS, port_methods
 from tests.scenario.book import Story
-from tests.scenario.disturbances import DEAD_SECONDS, KINDS, Point
+from tests.scenario.disturbances import DEAD_SECONDS, KILLED, KINDS, Point
 from tests.scenario.play import points
 from tests.scenario.tales import BOOK
 
 EVERY_POINT = os.environ.get("INFERTUNE_EVERY_POINT", "") not in {"", "0"}
-ONE_KILL_IN, ONE_FAULT_IN = 16, 200
+# Which part of the stories this process plays, of how many: "1/2" and "2/2" share the work.
+PART, PARTS = map(int, os.environ.get("INFERTUNE_STORIES_PART", "1/1").split("/"))
+ONE_KILL_IN, ONE_FAULT_IN = 32, 400
+AT_EVERY_DOOR = frozenset({KILLED, "409", "500", "timeout, done"})
 tried: Counter[tuple[str, str]] = Counter()
+
+
+def mine() -> list[str]:
+    """Return the names of the stories that this process plays."""
+    return list(BOOK)[PART - 1 :: PARTS]
 
 
 def all_points(story: Story) -> dict[str, tuple[Point, ...]]:
@@ -31,12 +39,13 @@ def all_points(story: Story) -> dict[str, tuple[Point, ...]]:
 
 @cache
 def firsts() -> frozenset[tuple[str, Point]]:
-    """Return the first point of each kind at each method and effect, with its story."""
+    """Return the first point of each kind, and of some kinds the first at each door."""
     found: dict[tuple[str, str], tuple[str, Point]] = {}
     for story in BOOK.values():
         for kind, some in all_points(story).items():
             for point in some:
-                found.setdefault((kind, point.effect or point.method), (story.name, point))
+                door = (point.effect or point.method) if kind in AT_EVERY_DOOR else ""
+                found.setdefault((kind, door), (story.name, point))
     return frozenset(found.values())
 
 
