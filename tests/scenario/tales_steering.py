@@ -185,7 +185,7 @@ TALES = (
     Story(
         "bounds taken while Verifying",
         happy,
-        state="Stable",
+        state="Halted",
         end=(NEW, "taken"),
         safe=ROLLOUT | {(NEW, "taken")},
         annotated=True,
