@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from infertune.core.evidence import NoData
 from infertune.core.garbage import OwnObject
-from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields
+from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields, ScaleWorkload
 from infertune.core.snapshot import JobView, Key, LiveEvidence, RawObject, Selector, TargetView
 
 
@@ -166,7 +166,15 @@ class Writer(Protocol):
         ...
 
 
-class Cluster(TuningSource, Scene, OwnObjects, Writer, Protocol):
+class Scaler(Protocol):
+    """The one exception to the rule that replicas are never written."""
+
+    def scale_workload(self, effect: ScaleWorkload) -> None:
+        """Read the scale fresh, check UID and replicas, write; FieldTaken for a foreign value."""
+        ...
+
+
+class Cluster(TuningSource, Scene, OwnObjects, Writer, Scaler, Protocol):
     """Everything the runtime asks of a Kubernetes cluster."""
 
 

@@ -27,6 +27,8 @@ RIGHTS = {
     ("infertune.io", "inferencetunings/status"): {"update"},
     ("apps", "deployments"): {"get", "list", "watch", "patch"},
     ("apps", "statefulsets"): {"get", "list", "watch", "patch"},
+    ("apps", "deployments/scale"): {"get", "update"},
+    ("apps", "statefulsets/scale"): {"get", "update"},
     ("apps", "replicasets"): {"list"},
     ("autoscaling", "horizontalpodautoscalers"): {"get", "list", "watch", "patch"},
     ("batch", "jobs"): {"create", "get", "list", "watch", "delete"},

@@ -14,9 +14,9 @@ from infertune.adapters.kube import targets
 from infertune.adapters.kube.writes import refuse_foreign, refuse_other_object
 from infertune.api.v1alpha1 import KIND
 from infertune.core.garbage import OwnObject
-from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID
+from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID, LENDING_MANAGER
 from infertune.core.ownership import FIELD_MANAGER
-from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields
+from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields, ScaleWorkload
 from infertune.core.preconditions import AlreadyDone, Violated, check
 from infertune.core.release import release_patch
 from infertune.core.snapshot import (
@@ -43,6 +43,7 @@ WRITES = frozenset(
         "delete_object",
         "apply_fields",
         "release_fields",
+        "scale_workload",
     }
 )
 Hook = Callable[[str], None]
@@ -248,6 +249,22 @@ class FakeCluster:
         self.store.apply(document, FIELD_MANAGER, force=effect.adopt)
         self.applied.append(document["kind"])
         self.after("apply_fields")
+
+    def scale_workload(self, effect: ScaleWorkload) -> None:
+        self._called("scale_workload")
+        live = self._live(effect.kind, effect.namespace, effect.name)
+        if live["metadata"]["uid"] != effect.uid:
+            msg = f"{effect.kind} {effect.name}: another object stands there"
+            raise Gone(msg)
+        found = int(live["spec"].get("replicas", 1))
+        if found not in (effect.old, effect.new):
+            raise FieldTaken("spec.replicas", "", f"holds {found}")
+        if found != effect.new:
+            place = (effect.kind, effect.namespace, effect.name)
+            self.store.edit(
+                *place, lambda raw: raw["spec"].update(replicas=effect.new), LENDING_MANAGER
+            )
+        self.after("scale_workload")
 
     def release_fields(self, effect: ReleaseFields) -> None:
         self._called("release_fields")

@@ -5,7 +5,7 @@ every step. Trade-off: polls that see the same recorded world are one point: of 
 method between two writes in one state, the first is disturbed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -140,6 +140,8 @@ class Licence:
             uids = {intent["targetUid"], intent.get("autoscalerUid")}
             assert document["metadata"]["uid"] in uids, "a write to another object than intended"
             assert "replicas" not in document.get("spec", {}), "spec.replicas is never ours"
+        if raw is not None and not rollout_open:
+            rollout_open = _lends(raw, call)
         return cls(place, live and live["spec"], rollout_open)
 
     def check_after(self, stage: Stage) -> None:
@@ -149,11 +151,25 @@ class Licence:
         assert self.rollout_open or same, f"{self.place[0]} was changed with no rollout open"
 
 
+def _lends(raw: Mapping[str, Any], call: Call) -> bool:
+    """Return whether this call lends a replica to trials or gives it back, as was recorded."""
+    lent = raw["status"].get("borrowed")
+    if lent is None or call.effect not in {"ApplyFields", "ScaleWorkload"}:
+        return False
+    assert FINALIZER in raw["metadata"].get("finalizers", ()), "a loan without the finalizer"
+    if call.effect == "ScaleWorkload":
+        assert "autoscaler" not in lent, "an autoscaler has the word on replicas"
+        assert call.args[0].uid == lent["targetUid"]
+    else:
+        assert call.args[0].document["metadata"]["uid"] == lent["autoscalerUid"]
+    return True
+
+
 def _place_of(call: Call) -> tuple[str, str, str] | None:
     if call.effect == "ApplyFields":
         metadata = call.args[0].document["metadata"]
         place = call.args[0].document["kind"], metadata["namespace"], metadata["name"]
-    elif call.effect == "ReleaseFields":
+    elif call.effect in {"ReleaseFields", "ScaleWorkload"}:
         place = call.args[0].kind, call.args[0].namespace, call.args[0].name
     else:
         return None

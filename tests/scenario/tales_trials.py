@@ -3,9 +3,9 @@
 from typing import Any
 
 from tests.fakes.cases import NAMESPACE
-from tests.scenario.book import Act, Story
+from tests.scenario.book import OLD, OLD_BOUNDS, Act, Story
 from tests.scenario.stories import Stage
-from tests.scenario.tales_rollout import FORWARD, happy
+from tests.scenario.tales_rollout import BACK, FORWARD, delete, happy
 
 
 def with_a_shared_volume() -> Stage:
@@ -51,7 +51,75 @@ def gave_way(stage: Stage) -> bool:
     return stage.world.live_without_room and not stage.jobs()
 
 
+BORROW: dict[str, Any] = {
+    "mode": "Recommend",
+    "trial": {"secondsPerRate": 20, "warmupSeconds": 3, "placement": "Borrow"},
+}
+LENT_BOUNDS = (1, 1)
+LENDING = frozenset({(OLD, OLD_BOUNDS), (OLD, LENT_BOUNDS)})
+
+
+def borrowing(**spec: Any) -> Stage:
+    """Return a stage without a spare device: a replica is lent to trials."""
+    return happy(**{**BORROW, **spec})
+
+
+def without_autoscaler() -> Stage:
+    """Return the same with a target whose replicas nobody scales."""
+    stage = borrowing()
+    stage.cluster.store.delete("HorizontalPodAutoscaler", NAMESPACE, "server")
+    return stage
+
+
+def lent(stage: Stage) -> bool:
+    """The moment at which a trial runs on the borrowed device."""
+    return stage.bounds() == LENT_BOUNDS and bool(stage.jobs())
+
+
+def values_and_replicas(stage: Stage) -> Any:
+    """Return image, batch cap and replicas of a target without an autoscaler."""
+    return stage.values(), stage.target()["spec"]["replicas"]
+
+
+def break_spec(stage: Stage) -> None:
+    """Let somebody store a spec that this operator cannot read."""
+    stage.edit_spec(lambda spec: spec["slo"].update(percentile=42))
+
+
+def unreadable(stage: Stage) -> bool:
+    """Whether the tuning has said that its spec cannot be read, and no trial is left."""
+    return stage.conditions().get("Ready") == ("False", "InvalidSpec") and not stage.jobs()
+
+
 TALES = (
+    Story("a replica is borrowed", borrowing, state="Stable", end=BACK, safe=LENDING),
+    Story(
+        "a replica is borrowed without an autoscaler",
+        without_autoscaler,
+        state="Stable",
+        end=(OLD, 2),
+        safe=frozenset({(OLD, 2), (OLD, 1)}),
+        mix=values_and_replicas,
+    ),
+    Story(
+        "deleted while a replica is borrowed",
+        borrowing,
+        state="gone",
+        end=BACK,
+        safe=LENDING,
+        leaves=(),
+        acts=(Act(lent, delete),),
+    ),
+    Story(
+        "the spec cannot be read while a replica is borrowed",
+        borrowing,
+        state="Searching",
+        end=BACK,
+        safe=LENDING,
+        leaves=(),
+        acts=(Act(lent, break_spec),),
+        rest=unreadable,
+    ),
     Story("a shared volume", with_a_shared_volume, state="Stable", end=FORWARD, annotated=True),
     Story(
         "a trial gives way to a live pod",

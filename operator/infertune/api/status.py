@@ -248,6 +248,27 @@ class RolloutStatus(StatusModel):
     )
 
 
+class Borrowed(StatusModel):
+    """A replica lent to trials: what was lowered, recorded before it was."""
+
+    kind: str = Field("", description="Kind of the target.")
+    name: str = Field("", description="Name of the target.")
+    target_uid: str = Field("", description="UID of the target.")
+    autoscaler: str | None = Field(None, description="Autoscaler whose bounds are lowered.")
+    autoscaler_uid: str | None = Field(None, description="UID of that autoscaler.")
+    before: Bounds = Field(default_factory=Bounds, description="Bounds, or replicas, before.")
+    during: Bounds = Field(default_factory=Bounds, description="Bounds, or replicas, meanwhile.")
+    owned_before: bool = Field(
+        default=False, description="An earlier rollout owns these bounds already."
+    )
+    lowered: bool = Field(default=False, description="The lowered values have been seen.")
+    returning: bool = Field(default=False, description="They go back to what stood before.")
+    since: datetime | None = Field(None, description="When it was decided.")
+    restore_command: ShortText | None = Field(
+        None, description="The kubectl line that gives the replica back by hand."
+    )
+
+
 class Spent(StatusModel):
     """What the tuning has cost so far."""
 
@@ -302,6 +323,7 @@ class TuningStatus(StatusModel):
     )
     recommendation: Recommendation | None = Field(None, description="The outcome of the search.")
     rollout: RolloutStatus | None = Field(None, description="The open or last rollout.")
+    borrowed: Borrowed | None = Field(None, description="A replica that is lent to trials.")
     spent: Spent = Field(default_factory=Spent, description="What the tuning has cost so far.")
     spec_digest: str = Field(
         "", description="Digest of the spec that this status answers, without spec.suspend."

@@ -5,7 +5,7 @@ an override has typed fields for what copies are known to trip over, instead of 
 template, so that each has an explanation, a check and a meaning.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=2
 Quantity = Annotated[
     str, Field(pattern=r"^[0-9]{1,9}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=16)
 ]
+
+ClockTime = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
 
 
 class PodTemplateOverride(SpecModel):
@@ -49,6 +51,13 @@ class DefaultLimits(SpecModel):
     memory: Quantity = Field("16Gi", description="Memory limit.")
 
 
+class BorrowWindow(SpecModel):
+    """A time of every day in UTC; one that ends before it starts goes past midnight."""
+
+    start: ClockTime = Field(description='Start, such as "22:00".')
+    end: ClockTime = Field(description='End, such as "05:30"; a running trial is ended by then.')
+
+
 class TrialRules(SpecModel):
     """How trials run."""
 
@@ -66,6 +75,18 @@ class TrialRules(SpecModel):
     )
     max_rates: int = Field(
         4, ge=1, le=8, description="Most request rates tried on one server start."
+    )
+    placement: Literal["Shadow", "Borrow"] = Field(
+        "Shadow",
+        description="Shadow runs trials beside all live pods. Borrow is for clusters without a "
+        "spare device: it lowers the autoscaler's bounds (or the replicas of a target without "
+        "one) by a replica while trials run, and restores them.",
+    )
+    borrow_window: BorrowWindow | None = Field(
+        None, description="When a replica may be borrowed. Default: at any time."
+    )
+    allow_downtime: bool = Field(
+        default=False, description="Borrow the only replica of a target without an autoscaler."
     )
     default_limits: DefaultLimits = Field(
         default_factory=lambda: DefaultLimits.model_validate({}),

@@ -40,6 +40,7 @@ class Needs:
     selectors: bool = False
     surroundings: bool = False
     slot: bool = False
+    lender: bool = False
     config_maps: tuple[str, ...] = ()
     live: LiveWindow | None = None
     watch: bool = False
@@ -64,8 +65,9 @@ _BY_STATE: dict[StateName, Needs] = {
 
 def needs(tuning: TuningView, now: datetime) -> Needs:
     """Return what to observe. An invalid spec needs nothing; a deleted one its open rollout."""
+    borrowed = tuning.status.borrowed is not None
     if not isinstance(tuning.spec, TuningSpec):
-        return Needs()
+        return Needs(jobs=borrowed, lender=borrowed)
     state = tuning.status.state
     if not answers_this_spec(tuning) and state not in ROLLOUT_OPEN:
         state = "Pending"
@@ -74,7 +76,8 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
     return Needs(
         target=base.target or closing,
         autoscaler=base.autoscaler or closing,
-        jobs=base.jobs,
+        jobs=base.jobs or borrowed,
+        lender=borrowed,
         selectors=base.selectors,
         surroundings=base.surroundings,
         slot=base.slot,

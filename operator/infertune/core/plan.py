@@ -77,13 +77,29 @@ class ReleaseFields:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleWorkload:
+    """Set the replicas of a workload through its scale; only to lend a replica to trials.
+
+    Nothing is written when it holds ``new`` already; FieldTaken when it holds neither.
+    """
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    old: int
+    new: int
+
+
+@dataclass(frozen=True, slots=True)
 class SetFinalizer:
     """Add or remove our finalizer on the tuning."""
 
     present: bool
 
 
-Effect = CreateObject | DeleteObject | ApplyFields | ReleaseFields | SetFinalizer
+Effect = CreateObject | DeleteObject | ApplyFields | ReleaseFields | ScaleWorkload | SetFinalizer
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from infertune.core.snapshot import Snapshot, TuningView
 from infertune.core.states.applying import applying, intent_lost, rolling_back
 from infertune.core.states.cleanup import delete_jobs
 from infertune.core.states.deciding import deciding
+from infertune.core.states.lending import given_back
 from infertune.core.states.pending import pending
 from infertune.core.states.probing import probing
 from infertune.core.states.recovery import open_rollout
@@ -51,6 +52,9 @@ def plan(snapshot: Snapshot) -> Plan:
     """Return what this tick does: a new status, effects in order, and when to look again."""
     snapshot = replace(snapshot, tuning=_up_to_date(snapshot.tuning, snapshot.now))
     tuning = snapshot.tuning
+    returned = given_back(snapshot)
+    if returned is not None:
+        return returned
     rollout_open = tuning.status.state in ROLLOUT_OPEN
     unreadable = isinstance(tuning.spec, SpecError)
     if tuning.deleting and (unreadable or not rollout_open):

@@ -222,7 +222,8 @@ class Snapshot:
     ``config_maps`` holds those that the spec refers to, by name; a missing one is absent.
     ``node_labels`` are those of nodes that live and trial pods run on, ``access_modes`` those of
     the claims that the target mounts; what may not be read, or is not there, is absent.
-    ``slot`` is None where no trial is due.
+    ``slot`` is None where no trial is due. ``lender`` is the object that lends a replica to
+    trials, None when it is gone or nothing is borrowed.
     ``rival`` is the tuning that has this target already; ``watched`` is filled in resting states.
     ``quotas`` and ``budgets`` are the namespace's ResourceQuotas and PodDisruptionBudgets;
     ``autoscaler`` is the first HorizontalPodAutoscaler of the target, ``other_autoscalers`` names
@@ -242,6 +243,7 @@ class Snapshot:
     node_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     access_modes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     slot: Slot | None = None
+    lender: RawObject | None = None
     rival: Rival | None = None
     watched: WatchedObjects | None = None
     quotas: tuple[RawObject, ...] = ()

@@ -13,6 +13,7 @@ from infertune.core.plan import (
     DeleteObject,
     Effect,
     ReleaseFields,
+    ScaleWorkload,
     SetFinalizer,
 )
 from infertune.core.release import Mark, release
@@ -78,6 +79,8 @@ class Executor:
                 self._cluster.apply_fields(effect)
             case ReleaseFields():
                 self._cluster.release_fields(effect)
+            case ScaleWorkload():
+                self._cluster.scale_workload(effect)
             case SetFinalizer(present):
                 return self._cluster.set_finalizer(tuning.key, version, present=present)
             case _:
@@ -90,7 +93,7 @@ def describe(effect: Effect) -> str:
     match effect:
         case CreateObject(raw) | ApplyFields(raw, _, _):
             return f"{raw['kind']}/{raw['metadata']['name']}"
-        case DeleteObject() | ReleaseFields():
+        case DeleteObject() | ReleaseFields() | ScaleWorkload():
             return f"{effect.kind}/{effect.name}"
         case SetFinalizer(present):
             return "finalizer" if present else "no finalizer"

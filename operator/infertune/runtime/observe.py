@@ -25,7 +25,7 @@ from infertune.core.snapshot import (
 )
 from infertune.core.trial_gate import keeps_slot, waits_in_line
 from infertune.ports import LiveQuery, MetricsSource, Scene
-from infertune.runtime.cache import WatchCache, WatchedPods, workload_of
+from infertune.runtime.cache import WatchCache, WatchedPods, WorkloadKey, workload_of
 from infertune.runtime.slots import TrialSlots
 from infertune.runtime.target_reading import TargetReader
 from infertune.runtime.trial_world import TrialWorld
@@ -83,6 +83,7 @@ class Observer:
             live=self._live(tuning, wanted, target, now),
             installation=self._installation,
             slot=slot,
+            lender=self._lender(tuning) if wanted.lender else None,
             node_labels=self._world.node_labels(target, jobs, now) if wanted.surroundings else {},
             access_modes=self._world.access_modes(target, where) if choosing else {},
             rival=self._cache.rival_of(tuning),
@@ -97,9 +98,23 @@ class Observer:
         """Return what to read; who only waits in the line costs the cluster nothing."""
         wanted = needs(tuning, now)
         slot = self.slots.ask(tuning.key, now) if wanted.slot else None
-        if slot is not None and not slot.granted and waits_in_line(tuning.status):
+        waits = waits_in_line(tuning.status) and tuning.status.borrowed is None
+        if slot is not None and not slot.granted and waits:
             return Needs(slot=True), slot
         return wanted, slot
+
+    def _lender(self, tuning: TuningView) -> RawObject | None:
+        """Return what lends a replica, by the record alone: the spec may be unreadable."""
+        lent = tuning.status.borrowed
+        assert lent is not None
+        workload = WorkloadKey(tuning.key.namespace, lent.kind, lent.name)
+        if lent.autoscaler is None:
+            target = self._reader.fetch_target(workload)
+            return None if target is None else target.raw
+        for raw in self._reader.list_autoscalers(workload):
+            if raw["metadata"]["uid"] == lent.autoscaler_uid:
+                return raw
+        return None
 
     def _config_maps(self, namespace: str, wanted: Needs) -> dict[str, Mapping[str, str]]:
         found = {

@@ -10,8 +10,9 @@ from typing import Any
 
 from infertune.adapters.kube.connection import APPLY_PATCH, JSON_PATCH, Connection, Request
 from infertune.adapters.kube.paths import list_path, object_path
+from infertune.core.manifests.naming import LENDING_MANAGER
 from infertune.core.ownership import FIELD_MANAGER
-from infertune.core.plan import ApplyFields, DeleteObject, ReleaseFields
+from infertune.core.plan import ApplyFields, DeleteObject, ReleaseFields, ScaleWorkload
 from infertune.core.preconditions import AlreadyDone, Violated, check
 from infertune.core.release import release_patch
 from infertune.core.snapshot import RawObject
@@ -59,6 +60,26 @@ class KubeWriter:
             document["apiVersion"], document["kind"], wanted["namespace"], wanted["name"]
         )
         _repeat(lambda: self._apply_once(path, effect))
+
+    def scale_workload(self, effect: ScaleWorkload) -> None:
+        """Read the scale fresh, check UID and replicas, write; FieldTaken for a foreign value."""
+        where = (effect.api_version, effect.kind, effect.namespace, effect.name)
+        path = f"{object_path(*where)}/scale"
+        _repeat(lambda: self._scale_once(path, effect))
+
+    def _scale_once(self, path: str, effect: ScaleWorkload) -> None:
+        live = self._connection.get(path)
+        if live["metadata"]["uid"] != effect.uid:
+            message = f"{effect.kind} {effect.name}: another object stands there"
+            raise Gone(message)
+        found = int(live.get("spec", {}).get("replicas", 0))
+        if found == effect.new:
+            return
+        if found != effect.old:
+            raise FieldTaken("spec.replicas", "", f"holds {found}")
+        body = {**live, "spec": {"replicas": effect.new}}
+        query = (("fieldManager", LENDING_MANAGER),)
+        self._connection.send(Request("PUT", path, query, body))
 
     def release_fields(self, effect: ReleaseFields) -> None:
         """Read fresh and give up what is ours there, values untouched; gone already is success."""

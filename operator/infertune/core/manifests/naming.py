@@ -20,6 +20,8 @@ ANNOTATION_TUNING = "infertune.io/tuning"
 ANNOTATION_LAST_GOOD = "infertune.io/last-good"
 FINALIZER = "infertune.io/rollout"
 MANAGED_BY = "infertune"
+# Replicas are written under a name of their own: they are lent, never owned.
+LENDING_MANAGER = "infertune-borrow"
 # With a digest, a suffix such as "-benchmark" and what a Job adds to its pods this stays below 63.
 _LONGEST_PREFIX = 36
 

@@ -57,6 +57,8 @@ def pin(context: Context, resolved: Resolved) -> Pin | None:
     """Return where trials of this target may run."""
     target = context.snapshot.target
     nodes = [pod.node for pod in target.pods if pod.node] if target else []
+    # While the only replica is lent, the nodes are those where it was found.
+    nodes = nodes or list(context.status.target.nodes)
     return pin_of(nodes, context.snapshot.node_labels, gpus=resolved.gpus)
 
 

@@ -6,8 +6,6 @@ Trade-off: one trial at a time, decided in one tick and started in a later one, 
 repeats nothing.
 """
 
-from typing import Literal
-
 from infertune.api.conditions import Observation
 from infertune.api.spec import Slo
 from infertune.api.status import Configuration, LiveFigures, Spent, TrialRecord
@@ -21,14 +19,15 @@ from infertune.core.slo import allowed_fraction
 from infertune.core.snapshot import JobView
 from infertune.core.space import Candidate, SearchSpace
 from infertune.core.states.cleanup import delete_jobs
+from infertune.core.states.lending import borrow_first
+from infertune.core.states.no_trial import held
 from infertune.core.states.pending import not_there
 from infertune.core.states.running_trial import drive
 from infertune.core.story import Context, Outcome
 from infertune.core.trial_basis import INTERRUPTED
-from infertune.core.trial_gate import YIELDED, Closed, crowded, gate, waits_in_line
+from infertune.core.trial_gate import YIELDED, crowded, gate, waits_in_line
 
 CLEANUP_WAIT_SECONDS = 1.0
-HELD_SECONDS = 10.0
 NEAR_SECONDS = 3.0
 FAR_SECONDS = 20.0
 _NEAR = 3
@@ -73,20 +72,8 @@ def _choose_next(context: Context, resolved: Resolved) -> Outcome:
     closed = gate(context, resolved)
     if closed is not None:
         return held(context, closed)
-    return _begin(context, proposal)
-
-
-def held(context: Context, closed: Closed, seconds: float = HELD_SECONDS) -> Outcome:
-    """Return patience, with the word and the sentence that say why no trial starts."""
-    before = next((c for c in context.status.conditions if c.type == "TrialsAllowed"), None)
-    news = before is None or (before.status, before.reason) != ("False", closed.reason)
-    kind: Literal["Normal", "Warning"] = "Warning" if closed.kind == "Refused" else "Normal"
-    return Outcome(
-        observed=(Observation("TrialsAllowed", "False", closed.reason, closed.message),),
-        told=(Event(kind, closed.reason, closed.message),) if news else (),
-        decision=f"no trial: {closed.message}" if news else "",
-        requeue_seconds=seconds,
-    )
+    borrowing = borrow_first(context, resolved)
+    return borrowing if borrowing is not None else _begin(context, proposal)
 
 
 def _begin(context: Context, proposal: Proposal) -> Outcome:

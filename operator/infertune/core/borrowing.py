@@ -1,0 +1,151 @@
+"""A replica lent to trials where there is no spare device, and what gives it back.
+
+Role: which bounds are lowered, whether they may be, and the writes there and back. Must not know:
+states, trials. Trade-off: the autoscaler's upper bound goes below what runs now, or no device would
+get free, so live traffic cannot grow meanwhile; that is why it needs the user's word and a window.
+"""
+
+from datetime import datetime
+from typing import Literal
+
+from infertune.api.status import Borrowed, Bounds
+from infertune.api.trial_rules import BorrowWindow
+from infertune.core.manifests.apply_documents import AUTOSCALER_API, AUTOSCALER_KIND
+from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
+from infertune.core.ownership import is_ours, managed_fields_of
+from infertune.core.plan import ApplyFields, FieldExpectation, ReleaseFields, ScaleWorkload
+from infertune.core.resolve import Resolved, bounds_of
+from infertune.core.snapshot import Key, RawObject
+from infertune.core.story import Context
+from infertune.core.trial_gate import Closed
+
+Standing = Literal["Before", "During", "Foreign", "Gone"]
+_WORKLOAD_API = "apps/v1"
+_MINUTES_PER_HOUR = 60
+
+
+def window_open(window: BorrowWindow | None, now: datetime) -> bool:
+    """Return whether a replica may be borrowed at this time; no window is always."""
+    if window is None or window.start == window.end:
+        return True
+    start, end = _minutes(window.start), _minutes(window.end)
+    at = now.hour * _MINUTES_PER_HOUR + now.minute
+    return start <= at < end if start < end else at >= start or at < end
+
+
+def lend_of(context: Context, resolved: Resolved) -> Borrowed | Closed:
+    """Return what is to be lowered, with the values before; or why nothing may be borrowed."""
+    replicas, bounds = resolved.replicas, resolved.bounds
+    scaled = bounds is not None and context.snapshot.autoscaler is not None
+    if replicas <= 1 and (scaled or not context.spec.trial.allow_downtime or replicas < 1):
+        words = (
+            f"the target runs {replicas} replica: to borrow it is downtime; run two, or without "
+            "an autoscaler set spec.trial.allowDowntime"
+        )
+        return Closed("Refused", "NothingToBorrow", words)
+    reference = context.spec.target_ref
+    before = bounds or Bounds(min_replicas=replicas, max_replicas=replicas)
+    most = min(before.max_replicas, replicas) - 1
+    during = Bounds(min_replicas=min(before.min_replicas, most), max_replicas=most)
+    owned = managed_fields_of(context.snapshot.autoscaler) if context.snapshot.autoscaler else ()
+    lent = Borrowed(
+        kind=reference.kind,
+        name=reference.name,
+        target_uid=resolved.uid,
+        autoscaler=resolved.autoscaler,
+        autoscaler_uid=resolved.autoscaler_uid,
+        before=before,
+        during=during,
+        owned_before=is_ours(owned, ("f:spec", "f:maxReplicas")),
+        since=context.now,
+    )
+    return lent.model_copy(update={"restore_command": _by_hand(context.key, lent)})
+
+
+def standing(lent: Borrowed, lender: RawObject | None) -> Standing:
+    """Return which values stand in the object that was, or is to be, lowered."""
+    wanted = lent.autoscaler_uid or lent.target_uid
+    if lender is None or lender["metadata"]["uid"] != wanted:
+        return "Gone"
+    found = bounds_of(lender) if lent.autoscaler else _replicas_of(lender)
+    if found == lent.during:
+        return "During"
+    return "Before" if found == lent.before else "Foreign"
+
+
+def lend(key: Key, lent: Borrowed, lender: RawObject) -> ApplyFields | ScaleWorkload:
+    """Return the write that lowers the bounds, or the replicas of a target without them."""
+    return _write(key, lent, lender, lent.before, lent.during)
+
+
+def give_back(key: Key, lent: Borrowed, lender: RawObject) -> ApplyFields | ScaleWorkload:
+    """Return the write that restores what stood before."""
+    return _write(key, lent, lender, lent.during, lent.before)
+
+
+def give_up(key: Key, lent: Borrowed) -> ReleaseFields | None:
+    """Return the release of the autoscaler's bounds, unless an earlier rollout owns them."""
+    if lent.autoscaler is None or lent.autoscaler_uid is None or lent.owned_before:
+        return None
+    return ReleaseFields(
+        AUTOSCALER_API,
+        AUTOSCALER_KIND,
+        key.namespace,
+        lent.autoscaler,
+        lent.autoscaler_uid,
+        key.name,
+    )
+
+
+def _write(
+    key: Key, lent: Borrowed, lender: RawObject, old: Bounds, new: Bounds
+) -> ApplyFields | ScaleWorkload:
+    if lent.autoscaler is None:
+        return ScaleWorkload(
+            _WORKLOAD_API,
+            lent.kind,
+            key.namespace,
+            lent.name,
+            lent.target_uid,
+            old.max_replicas,
+            new.max_replicas,
+        )
+    metadata: dict[str, object] = {
+        "name": lent.autoscaler,
+        "namespace": key.namespace,
+        "uid": lent.autoscaler_uid,
+    }
+    record = (lender["metadata"].get("annotations") or {}).get(ANNOTATION_LAST_GOOD)
+    if lent.owned_before and record is not None:
+        # An apply that leaves out what is ours would take it away.
+        metadata["annotations"] = {ANNOTATION_LAST_GOOD: record}
+    document = {
+        "apiVersion": AUTOSCALER_API,
+        "kind": AUTOSCALER_KIND,
+        "metadata": metadata,
+        "spec": {"minReplicas": new.min_replicas, "maxReplicas": new.max_replicas},
+    }
+    expectations = (
+        FieldExpectation(("spec", "minReplicas"), old.min_replicas, new.min_replicas),
+        FieldExpectation(("spec", "maxReplicas"), old.max_replicas, new.max_replicas),
+    )
+    return ApplyFields(document=document, expectations=expectations, adopt=True)
+
+
+def _replicas_of(workload: RawObject) -> Bounds:
+    replicas = int(workload["spec"].get("replicas", 1))
+    return Bounds(min_replicas=replicas, max_replicas=replicas)
+
+
+def _by_hand(key: Key, lent: Borrowed) -> str:
+    """Return the kubectl line that gives the replica back without us."""
+    if lent.autoscaler is None:
+        line = f"scale {lent.kind.lower()} {lent.name} --replicas={lent.before.max_replicas}"
+        return f"kubectl -n {key.namespace} {line}"
+    bounds = lent.before.model_dump_json(by_alias=True)
+    return f"kubectl -n {key.namespace} patch hpa {lent.autoscaler} -p '{{\"spec\":{bounds}}}'"
+
+
+def _minutes(text: str) -> int:
+    hours, _, minutes = text.partition(":")
+    return int(hours) * _MINUTES_PER_HOUR + int(minutes)
