@@ -32,6 +32,24 @@ def rules_between_fields(schema: dict[str, Any]) -> list[str]:
     return own + [message for field in inner for message in rules_between_fields(field)]
 
 
+def fields_left_out(schema: dict[str, Any], value: dict[str, Any], path: str = "") -> list[str]:
+    """Return the fields of a schema that an object does not name, objects within it included."""
+    found = []
+    for name, field in schema.get("properties", {}).items():
+        if name in value:
+            found += fields_left_out(field, value[name], f"{path}{name}.")
+        else:
+            found.append(f"{path}{name}")
+    return found
+
+
+def test_the_full_manifest_names_every_field(crd: dict[str, Any]) -> None:
+    """One field excludes another: the batch size stands in an argument, so not in the env."""
+    (full,) = load_yaml(VALID / "full.yaml")
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    assert fields_left_out(schema, full["spec"]) == ["knobs.batchSize.env"]
+
+
 @every_example
 def test_an_example_passes_the_offline_check(manifest: dict[str, Any]) -> None:
     assert find_problems(manifest) == ()
