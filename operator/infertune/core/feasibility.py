@@ -18,6 +18,7 @@ from infertune.api.status import Bounds, RolloutIntent
 from infertune.core.quantities import scaled
 from infertune.core.quota_room import quota_short
 from infertune.core.render import number
+from infertune.core.selection import selector_of, selects
 from infertune.core.snapshot import RawObject
 
 # What Kubernetes fills in where a manifest says nothing.
@@ -121,7 +122,8 @@ def budget_notes(
     notes: list[str] = []
     for budget in sorted(budgets, key=lambda raw: str(raw["metadata"]["name"])):
         spec = budget.get("spec", {})
-        if not _picks(spec.get("selector"), labels):
+        picked = selector_of("PodDisruptionBudget", "", spec.get("selector"), empty_picks_all=True)
+        if picked is None or not selects(picked, labels):
             continue
         if _evictable(spec, low_before) > 0 and _evictable(spec, low_after) <= 0:
             notes.append(
@@ -302,26 +304,6 @@ def _evictable(budget: Mapping[str, Any], replicas: int) -> int:
         return 0
     wanted = scaled(budget["minAvailable"], replicas, up=True) or 0
     return replicas - wanted
-
-
-def _picks(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    if selector is None:
-        return False
-    wanted = selector.get("matchLabels") or {}
-    if any(labels.get(name) != value for name, value in wanted.items()):
-        return False
-    return all(_matches(rule, labels) for rule in selector.get("matchExpressions") or ())
-
-
-def _matches(rule: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, values = str(rule.get("key")), rule.get("values") or ()
-    operators = {
-        "In": key in labels and labels[key] in values,
-        "NotIn": labels.get(key) not in values,
-        "Exists": key in labels,
-        "DoesNotExist": key not in labels,
-    }
-    return operators.get(str(rule.get("operator")), False)
 
 
 def low_bound(bounds: Bounds | None, replicas: int) -> int:

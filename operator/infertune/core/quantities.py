@@ -6,30 +6,14 @@ so a figure is what the template itself says and never more than the pod will re
 """
 
 import math
-import re
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
-_QUANTITY = re.compile(r"^([+-]?[0-9]*\.?[0-9]+(?:[eE][+-]?[0-9]{1,3})?)([a-zA-Z]{0,2})$")
-_SUFFIXES: Mapping[str, Decimal] = {
-    "": Decimal(1),
-    "n": Decimal("1e-9"),
-    "u": Decimal("1e-6"),
-    "m": Decimal("1e-3"),
-    "k": Decimal(10**3),
-    "M": Decimal(10**6),
-    "G": Decimal(10**9),
-    "T": Decimal(10**12),
-    "P": Decimal(10**15),
-    "E": Decimal(10**18),
-    "Ki": Decimal(2**10),
-    "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30),
-    "Ti": Decimal(2**40),
-    "Pi": Decimal(2**50),
-    "Ei": Decimal(2**60),
-}
+from infertune.core.quantity import amount_of
+
+# Beyond this, a quantity is a mistake, and arithmetic with it would take for ever.
+_MOST_DIGITS = 40
 Amounts = dict[str, Decimal]
 
 
@@ -39,10 +23,11 @@ def quantity(text: object) -> Decimal | None:
     >>> quantity("500m"), quantity("1Ki"), quantity(2), quantity("2e3"), quantity("soon")
     (Decimal('0.500'), Decimal('1024'), Decimal('2'), Decimal('2E+3'), None)
     """
-    found = _QUANTITY.match(str(text).strip())
-    if found is None or found[2] not in _SUFFIXES:
+    try:
+        found = amount_of(str(text).strip())
+    except InvalidOperation:
         return None
-    return Decimal(found[1]) * _SUFFIXES[found[2]]
+    return found if found.is_finite() and abs(found.adjusted()) < _MOST_DIGITS else None
 
 
 def scaled(value: object, whole: int, *, up: bool) -> int | None:

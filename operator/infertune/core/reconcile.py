@@ -27,7 +27,7 @@ from infertune.core.states.pending import pending
 from infertune.core.states.probing import probing
 from infertune.core.states.recovery import open_rollout
 from infertune.core.states.searching import searching
-from infertune.core.states.settled import settled
+from infertune.core.states.settled import settled, target_is_back
 from infertune.core.states.steering import RESTING, abort_taken_back, readiness, steered
 from infertune.core.states.verifying import verifying
 from infertune.core.story import Context, Outcome, conclude, observe
@@ -77,7 +77,7 @@ def _begun_anew(context: Context) -> Plan | None:
         return None
     if tuning.status.observed_generation != tuning.generation or _was_invalid(tuning):
         return _begin(context, "SpecChanged")
-    if context.snapshot.rival is None and has_waited(tuning):
+    if target_is_back(context) or (context.snapshot.rival is None and has_waited(tuning)):
         return _begin(context, "SpecChanged")
     if tuning.status.state not in RESTING:
         return None

@@ -80,11 +80,11 @@ class Resolved:
 
 def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
     """Return the resolved target, or the condition that tells why it cannot be resolved."""
-    reference = spec.target_ref
-    if snapshot.target is None:
-        words = f"spec.targetRef: no {reference.kind} {reference.name!r} in this namespace"
-        return Problem("TargetAvailable", "TargetNotFound", words)
-    raw = snapshot.target.raw
+    missing = _not_one(snapshot, spec)
+    if missing is not None:
+        return missing
+    assert snapshot.target is not None
+    reference, raw, autoscaler = spec.target_ref, snapshot.target.raw, snapshot.autoscaler
     template: RawObject = raw["spec"]["template"]
     container = find_container(template, reference.container)
     if isinstance(container, KnobProblem):
@@ -96,10 +96,6 @@ def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
     if port is None:
         words = f"container {container.get('name')!r} declares no port: set spec.load.port"
         return Problem("TargetAvailable", "PortUnknown", words)
-    autoscaler = snapshot.autoscaler
-    if autoscaler is not None and snapshot.other_autoscalers:
-        names = (str(autoscaler["metadata"]["name"]), *snapshot.other_autoscalers)
-        return Problem("TargetAvailable", "AutoscalerAmbiguous", ambiguous(names))
     nodes = sorted({pod.node for pod in snapshot.target.pods if pod.node})
     return Resolved(
         uid=str(raw["metadata"]["uid"]),
@@ -119,6 +115,30 @@ def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
         runtime_class=template.get("spec", {}).get("runtimeClassName"),
         managed_fields=tuple(raw["metadata"].get("managedFields", ())),
     )
+
+
+def _not_one(snapshot: Snapshot, spec: TuningSpec) -> Problem | None:
+    """Return why there is not exactly one target with at most one autoscaler, or None."""
+    reference, autoscaler = spec.target_ref, snapshot.autoscaler
+    if snapshot.target is None:
+        words = f"spec.targetRef: no {reference.kind} {reference.name!r} in this namespace"
+        return Problem("TargetAvailable", "TargetNotFound", words)
+    if _replaced(snapshot, str(snapshot.target.raw["metadata"]["uid"])):
+        words = f"spec.targetRef: another {reference.kind} took the name {reference.name!r}"
+        return Problem("TargetAvailable", "TargetReplaced", f"{words}: starting anew with it")
+    if autoscaler is not None and snapshot.other_autoscalers:
+        names = (str(autoscaler["metadata"]["name"]), *snapshot.other_autoscalers)
+        return Problem("TargetAvailable", "AutoscalerAmbiguous", ambiguous(names))
+    return None
+
+
+def _replaced(snapshot: Snapshot, uid: str) -> bool:
+    """Whether what was measured so far belongs to an object of another UID.
+
+    In Pending nothing is measured yet: there the target is taken as it stands.
+    """
+    status = snapshot.tuning.status
+    return status.state != "Pending" and status.target.uid not in {"", uid}
 
 
 def bounds_of(autoscaler: RawObject | None) -> Bounds | None:

@@ -70,6 +70,10 @@ class TargetView:
     revision: str = ""
 
 
+# What is seen of live traffic where there is no target any more.
+TARGET_GONE = NoData("Missing", "the target does not exist any more")
+
+
 @dataclass(frozen=True, slots=True)
 class WatchedObjects:
     """Target and autoscaler as last seen, without status: what a resting tuning is checked by."""

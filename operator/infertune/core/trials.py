@@ -12,6 +12,7 @@ from datetime import datetime
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TrialRecord
 from infertune.core.admission import refusal_of
+from infertune.core.image_trouble import IMAGE_UNAVAILABLE, image_trouble
 from infertune.core.resolve import Resolved
 from infertune.core.snapshot import JobView, ProbeFailure
 from infertune.core.trial_result import Ending
@@ -160,15 +161,28 @@ def load_blocked(
     return Ending("Invalid", LOAD_BLOCKED, words)
 
 
-def _server_ending(server: JobView, spec: TuningSpec, now: datetime) -> Ending | None:
+def _final_reason(server: JobView) -> Ending | None:
+    """Return the ending that no waiting would mend, or None."""
     reason = server.failure_reason or ""
-    detail = server.failure_message or reason
     if reason == "FailedCreate":
         refused = refusal_of(server.failure_message)
         return Ending("Failed", refused.word, refused.message)
-    if reason in _PERMANENT:
-        word = _PERMANENT[reason]
-        return Ending("Invalid" if word in _NOT_THE_CANDIDATE else "Failed", word, detail)
+    trouble = image_trouble(reason, server.failure_message)
+    if trouble is not None and trouble.final:
+        return Ending("Failed", IMAGE_UNAVAILABLE, trouble.message)
+    if reason not in _PERMANENT:
+        return None
+    word = _PERMANENT[reason]
+    phase = "Invalid" if word in _NOT_THE_CANDIDATE else "Failed"
+    return Ending(phase, word, server.failure_message or reason)
+
+
+def _server_ending(server: JobView, spec: TuningSpec, now: datetime) -> Ending | None:
+    final = _final_reason(server)
+    if final is not None:
+        return final
+    reason = server.failure_reason or ""
+    detail = server.failure_message or reason
     if server.finished and server.pod_name is None:
         return Ending("Invalid", "ServerLost", detail or "its pod was deleted by somebody")
     if server.finished:
@@ -177,6 +191,8 @@ def _server_ending(server: JobView, spec: TuningSpec, now: datetime) -> Ending |
     running = server.pod_phase == "Running"
     if not running and waited > spec.trial.scheduling_timeout_seconds:
         word = _TRANSIENT.get(reason, "NoCapacity")
+        trouble = image_trouble(reason, server.failure_message)
+        detail = trouble.message if trouble is not None else detail
         return Ending("Failed", word, f"not running after {waited:.0f} s: {detail or 'no reason'}")
     return None
 

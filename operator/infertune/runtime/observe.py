@@ -15,6 +15,7 @@ from infertune.core.knobs import KnobProblem, find_container
 from infertune.core.needs import LiveWindow, Needs, needs
 from infertune.core.plan import Plan
 from infertune.core.snapshot import (
+    TARGET_GONE,
     Installation,
     LiveEvidence,
     RawObject,
@@ -163,7 +164,7 @@ class Observer:
     ) -> LiveEvidence | NoData | None:
         pods = self._pods_to_watch(tuning, now)
         if pods is None:
-            return None
+            return TARGET_GONE
         seconds = max(
             WATCH_WINDOW_SECONDS, WATCH_WINDOW_SCRAPES * spec.metrics.scrape_interval_seconds
         )

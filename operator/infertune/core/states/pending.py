@@ -45,11 +45,21 @@ def _look(context: Context) -> Outcome:
     if FINALIZER in context.tuning.finalizers:
         return Outcome(effects=(SetFinalizer(present=False),), requeue_seconds=0.0)
     problem = missing_config_map(context.snapshot, context.spec)
-    if problem is None and not resolved.nodes:
-        problem = Problem("TargetAvailable", "NoLivePods", "the target has no pod on a node yet")
+    problem = problem or no_pods(context, resolved)
     if problem is not None:
         return not_there(problem)
     return replace(_measured(context, resolved), effects=_dropped(context, resolved))
+
+
+def no_pods(context: Context, resolved: Resolved) -> Problem | None:
+    """Return why there is no live pod to take a baseline from, or None."""
+    if resolved.nodes:
+        return None
+    if resolved.replicas == 0:
+        reference = context.spec.target_ref
+        words = f"{reference.kind} {reference.name!r}: spec.replicas is 0: scale it up"
+        return Problem("TargetAvailable", "TargetScaledToZero", words)
+    return Problem("TargetAvailable", "NoLivePods", "the target has no pod on a node yet")
 
 
 def _dropped(context: Context, resolved: Resolved) -> tuple[ReleaseFields, ...]:

@@ -8,10 +8,11 @@ and minute, and an idle operator would spend most of its time on it.
 
 from datetime import timedelta
 
+from infertune.api.conditions import Observation
 from infertune.api.status import LiveFigures, Reading
 from infertune.core.manifests.naming import FINALIZER
-from infertune.core.plan import Effect, SetFinalizer
-from infertune.core.snapshot import LiveEvidence
+from infertune.core.plan import Effect, Event, SetFinalizer
+from infertune.core.snapshot import TARGET_GONE, LiveEvidence
 from infertune.core.states.applying import conflict, is_gone
 from infertune.core.states.pending import figures_of
 from infertune.core.states.taken_back import taken_back
@@ -21,6 +22,7 @@ from infertune.core.writes import LiveObjects, settling_writes
 WATCH_SECONDS = 60.0
 TOLD_EVERY = timedelta(seconds=300)
 NOTABLE_SHARE = 0.1
+GONE_AT_REST = "TargetGone"
 
 
 def settled(context: Context) -> Outcome:
@@ -32,6 +34,8 @@ def settled(context: Context) -> Outcome:
     if changed is not None:
         return changed
     live = context.snapshot.live
+    if live == TARGET_GONE:
+        return _gone(context)
     if not isinstance(live, LiveEvidence):
         return Outcome(requeue_seconds=WATCH_SECONDS)
     fresh, told = figures_of(live), context.status.live
@@ -39,6 +43,35 @@ def settled(context: Context) -> Outcome:
     if told is not None and not worth_telling(told, fresh, allowed_percent):
         return Outcome(requeue_seconds=WATCH_SECONDS)
     return Outcome(changes=(("live", fresh),), requeue_seconds=WATCH_SECONDS)
+
+
+def _gone(context: Context) -> Outcome:
+    """Return the answer to a target that vanished at rest; nothing is lost, it may come back."""
+    if target_was_gone(context):
+        return Outcome(requeue_seconds=WATCH_SECONDS)
+    reference = context.spec.target_ref
+    words = (
+        f"spec.targetRef: {reference.kind} {reference.name!r} does not exist any more; when it is "
+        f"back the tuning starts anew, with the trials that still hold"
+    )
+    return Outcome(
+        observed=(Observation("TargetAvailable", "False", GONE_AT_REST, words),),
+        told=(Event("Warning", GONE_AT_REST, words),),
+        decision=words,
+        requeue_seconds=WATCH_SECONDS,
+    )
+
+
+def target_was_gone(context: Context) -> bool:
+    """Whether an earlier look at rest found no target."""
+    return any(
+        c.type == "TargetAvailable" and c.reason == GONE_AT_REST for c in context.status.conditions
+    )
+
+
+def target_is_back(context: Context) -> bool:
+    """Whether the target of a resting tuning was gone and is there again, perhaps another one."""
+    return target_was_gone(context) and context.snapshot.live not in (None, TARGET_GONE)
 
 
 def _closing(context: Context) -> tuple[Effect, ...]:
