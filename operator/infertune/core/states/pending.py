@@ -46,9 +46,8 @@ def _look(context: Context) -> Outcome:
         return Outcome(effects=(SetFinalizer(present=False),), requeue_seconds=0.0)
     problem = missing_config_map(context.snapshot, context.spec)
     problem = problem or no_pods(context, resolved)
-    if problem is not None:
-        return not_there(problem)
-    return replace(_measured(context, resolved), effects=_dropped(context, resolved))
+    outcome = _measured(context, resolved) if problem is None else not_there(problem)
+    return replace(outcome, effects=_dropped(context, resolved))
 
 
 def no_pods(context: Context, resolved: Resolved) -> Problem | None:
