@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from infertune.api.fields import PATTERN_WORDS
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TuningStatus
 
@@ -61,4 +62,14 @@ def _problem(item: dict[str, Any]) -> str:
     value = (
         "" if item["type"] == "missing" or len(shown) > _LONGEST_SHOWN_VALUE else f" (got {shown})"
     )
-    return f"{path}: {item['msg'].removeprefix('Value error, ')}{value}"
+    return f"{path}: {_words(item)}{value}"
+
+
+def _words(item: dict[str, Any]) -> str:
+    """Return what is wrong and the fix, where the models' own words do not name it."""
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        return f"{message}: remove it, or correct its spelling"
+    pattern = (item.get("ctx") or {}).get("pattern")
+    words = PATTERN_WORDS.get(str(pattern))
+    return message if words is None else f"{message}: {words}"

@@ -42,12 +42,13 @@ def test_every_problem_is_told_with_field_and_value(
     )
     assert main(["check", str(manifest)]) == 2
     problems = capsys.readouterr().out.splitlines()
+    unknown = "Extra inputs are not permitted: remove it, or correct its spelling"
     latency = f"{manifest}: spec.slo.latencyMilliseconds"
     assert problems == [
         f"{manifest}: extra: unknown field: remove it",
         f"{latency}: Input should be greater than or equal to 1 (got 0)",
         f"{manifest}: spec.demand.peakRequestsPerSecond: Field required",
-        f"{manifest}: spec.demand.piqueRequestsPerSecond: Extra inputs are not permitted (got 100)",
+        f"{manifest}: spec.demand.piqueRequestsPerSecond: {unknown} (got 100)",
     ]
 
 

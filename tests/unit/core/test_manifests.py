@@ -201,6 +201,8 @@ def test_a_probe_pod_holds_no_token_no_gpu_and_no_rights() -> None:
     assert pod["priorityClassName"] == "infertune-trial"
     assert "nvidia.com/gpu" not in pod["containers"][0]["resources"]["limits"]
     assert "--require" not in pod["containers"][0]["args"]
+    of_pod = {"valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+    assert {"name": "INFERTUNE_POD_UID", **of_pod} in pod["containers"][0]["env"]
     terms = pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
     assert terms["nodeSelectorTerms"] == [
         {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["node-1"]}]}
