@@ -250,6 +250,19 @@ def test_a_trial_on_another_kind_of_node_is_no_evidence_for_this_one() -> None:
     )
 
 
+def test_live_pods_that_run_something_else_under_the_same_tag_are_told() -> None:
+    status = status_of("Searching", trials=(RUNNING,))
+    jobs = (replace(SERVER, image_ids={"server": "r@sha256:bb"}), DONE)
+
+    def told(image_id: str) -> list[str]:
+        pod = replace(target_of().pods[0], image_ids={"server": image_id})
+        target = replace(target_of(), pods=(pod,))
+        return [e.reason for e in decide(status, jobs=jobs, target=target).events]
+
+    assert told("r@sha256:aa") == ["TrialCompleted", "TagMoved"]
+    assert told("r@sha256:bb") == ["TrialCompleted"]
+
+
 def test_load_that_never_met_a_ready_server_is_blocked_and_not_slow() -> None:
     status = status_of("Searching", trials=(RUNNING,))
     startup = RESULT.load.startup.model_copy(update={"ready": False})

@@ -20,6 +20,7 @@ from infertune.core.autoscaling import blindness, metric_observation
 from infertune.core.capacity import Carrier, Choice, choose, knee_of
 from infertune.core.cost import cost_of, declared_price
 from infertune.core.evidence import NoData
+from infertune.core.image_pin import by_digest
 from infertune.core.manifests.recommendation import config_map_name, patch_digest
 from infertune.core.plan import Event
 from infertune.core.render import configuration_text
@@ -108,9 +109,11 @@ def _may_apply(trial: TrialRecord, incumbent: Candidate) -> bool:
 def _recommendation(
     context: Context, resolved: Resolved, choice: Choice, withheld: str | None
 ) -> Recommendation:
+    trial = _trial_behind(context, choice)
+    image, moving = _image(resolved, choice, trial)
     configuration = Configuration(
         batch_size=choice.candidate.batch_size,
-        image=choice.candidate.image,
+        image=image,
         min_replicas=choice.bounds.min_replicas,
         max_replicas=choice.bounds.max_replicas,
     )
@@ -121,15 +124,6 @@ def _recommendation(
         spec.cost.currency if spec.cost else "USD",
     )
     cost = cost_of(choice.replicas, spec.demand.peak_requests_per_second, price)
-    trial = next(
-        (
-            t
-            for t in context.status.trials
-            if candidate_of(t.candidate) == choice.candidate
-            and any(level.offered_rate == choice.knee_rate for level in t.levels)
-        ),
-        TrialRecord(),
-    )
     return Recommendation(
         configuration=configuration,
         trial=trial.name,
@@ -142,9 +136,31 @@ def _recommendation(
         ),
         patch_config_map=config_map_name(context.tuning, patch_digest(content)),
         digest=patch_digest(content),
-        reason=choice.why,
-        image_only_recommended=withheld,
+        reason=choice.why + moving,
+        image_only_recommended=image if withheld == choice.candidate.image else withheld,
     )
+
+
+def _trial_behind(context: Context, choice: Choice) -> TrialRecord:
+    """Return the trial that measured the chosen rate."""
+    found = (
+        trial
+        for trial in context.status.trials
+        if candidate_of(trial.candidate) == choice.candidate
+        and any(level.offered_rate == choice.knee_rate for level in trial.levels)
+    )
+    return next(found, TrialRecord())
+
+
+def _image(resolved: Resolved, choice: Choice, trial: TrialRecord) -> tuple[str, str]:
+    """Return the image to recommend, by digest where it is another one, and what to warn of."""
+    image = choice.candidate.image
+    if image == resolved.image:
+        return image, ""
+    pinned = by_digest(image, trial.image_id)
+    if pinned is not None:
+        return pinned, ""
+    return image, f"; {image} has no digest here, and a tag may move after its trial"
 
 
 def _money(value: Decimal | NoData, unit: str) -> Reading:

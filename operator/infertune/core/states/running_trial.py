@@ -5,6 +5,8 @@ candidate is next. Trade-off: an ending is recorded in one tick and the Jobs are
 next, so that a crash in between never measures anything twice.
 """
 
+from dataclasses import replace
+
 from infertune.api.status import TrialRecord
 from infertune.core.admission import refusal_of
 from infertune.core.budget import spent_now
@@ -47,7 +49,8 @@ def drive(context: Context, resolved: Resolved, record: TrialRecord) -> Outcome:
         blocked = load_blocked(jobs.server, resolved, context.spec, step.result)
         if blocked is not None:
             return _finish(context, ended(record, blocked))
-        return _finish(context, _judged(context, resolved, record, step))
+        done = _finish(context, _judged(context, resolved, record, step))
+        return replace(done, told=(*done.told, *_moved_tag(context, resolved, record)))
     if isinstance(step, Ending):
         return _finish(context, ended(record, step))
     return Outcome(requeue_seconds=TRIAL_WAIT_SECONDS)
@@ -86,6 +89,19 @@ def _judged(
     if foreign is not None:
         return ended(record, Ending("Invalid", "WrongSku", foreign))
     return with_result(record, step.result, context.spec)
+
+
+def _moved_tag(context: Context, resolved: Resolved, record: TrialRecord) -> tuple[Event, ...]:
+    """Return the warning that live pods run something else under the tag that was tried."""
+    target, name = context.snapshot.target, str(resolved.container.get("name"))
+    if target is None or record.candidate.image != resolved.image or record.image_id is None:
+        return ()
+    live = {pod.image_ids[name] for pod in target.pods if name in pod.image_ids}
+    other = sorted(live - {record.image_id})
+    if not other:
+        return ()
+    words = f"{resolved.image} has moved: live pods run {other[0]}, the trial ran {record.image_id}"
+    return (Event("Warning", "TagMoved", words),)
 
 
 def _start(context: Context, resolved: Resolved, record: TrialRecord, step: TrialStep) -> Outcome:
