@@ -13,7 +13,15 @@ from typing import Any, Protocol
 from infertune.core.evidence import NoData
 from infertune.core.garbage import OwnObject
 from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields, ScaleWorkload
-from infertune.core.snapshot import JobView, Key, LiveEvidence, RawObject, Selector, TargetView
+from infertune.core.snapshot import (
+    CopyView,
+    JobView,
+    Key,
+    LiveEvidence,
+    RawObject,
+    Selector,
+    TargetView,
+)
 
 
 class ClusterError(Exception):
@@ -114,6 +122,14 @@ class Namespace(Protocol):
 
     def fetch_config_map(self, namespace: str, name: str) -> Mapping[str, str] | None:
         """Return the data of a ConfigMap, or None."""
+        ...
+
+    def fetch_whole_config_map(self, namespace: str, name: str) -> RawObject | None:
+        """Return a ConfigMap with all it holds, binary data too, or None."""
+        ...
+
+    def list_copies(self, namespace: str) -> tuple[CopyView, ...]:
+        """Return the copies of ConfigMaps that were made for knobs, by whichever tuning."""
         ...
 
 

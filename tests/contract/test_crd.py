@@ -70,6 +70,8 @@ def test_lists_say_how_they_merge(crd: dict[str, Any]) -> None:
     assert {path: kind for path, kind in lists.items() if kind != "atomic"} == {
         ".spec.knobs.batchSize.values": "set",
         ".spec.knobs.images": "set",
+        ".spec.knobs.settings": "map",
+        ".spec.knobs.settings[].values": "set",
         ".spec.trial.podTemplateOverride.dropInitContainers": "set",
         ".spec.trial.podTemplateOverride.emptyVolumes": "set",
         ".status.conditions": "map",

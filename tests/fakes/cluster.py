@@ -14,12 +14,14 @@ from infertune.adapters.kube import targets
 from infertune.adapters.kube.writes import refuse_foreign, refuse_other_object
 from infertune.api.v1alpha1 import KIND
 from infertune.core.garbage import OwnObject
+from infertune.core.manifests.config_copy import LABEL_COPY
 from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID, LENDING_MANAGER
 from infertune.core.ownership import FIELD_MANAGER
 from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields, ScaleWorkload
 from infertune.core.preconditions import AlreadyDone, Violated, check
 from infertune.core.release import release_patch
 from infertune.core.snapshot import (
+    CopyView,
     JobView,
     Key,
     ProbeFailure,
@@ -139,6 +141,7 @@ class FakeCluster:
             raw=workload,
             pods=targets.live_pods(targets.owned_by(pods, owners)),
             revision=targets.current_revision(workload, sets),
+            history=targets.config_maps_of(sets) if kind == "Deployment" else None,
         )
 
     def list_autoscalers(self, namespace: str, kind: str, name: str) -> tuple[RawObject, ...]:
@@ -215,6 +218,16 @@ class FakeCluster:
         self._called("fetch_config_map")
         raw = self.store.look("ConfigMap", namespace, name)
         return None if raw is None else dict(raw.get("data") or {})
+
+    def fetch_whole_config_map(self, namespace: str, name: str) -> RawObject | None:
+        self._called("fetch_whole_config_map")
+        return self.store.look("ConfigMap", namespace, name)
+
+    def list_copies(self, namespace: str) -> tuple[CopyView, ...]:
+        self._called("list_copies")
+        chosen = {LABEL_COPY: "true"}
+        found = self.store.look_at_all("ConfigMap", namespace)
+        return targets.copies(raw for raw in found if _has_labels(raw, chosen))
 
     def create_object(self, manifest: RawObject) -> None:
         self._called("create_object")

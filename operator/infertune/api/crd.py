@@ -9,6 +9,7 @@ contract tests hold the two together.
 
 from typing import Any
 
+from infertune.api.quantities import COUNT_PATTERN, GPU, QUANTITY_PATTERN
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TuningStatus
 from infertune.api.structural import Dialect, Rule, Schema, structural_schema
@@ -44,10 +45,71 @@ SPEC_RULES: dict[str, tuple[Rule, ...]] = {
             ".min",
         ),
     ),
+    "SettingKnob": (
+        Rule(
+            "[has(self.env), has(self.argument), has(self.configMap), has(self.resource)]"
+            ".exists_one(x, x)",
+            "a setting needs exactly one of env, argument, configMap and resource: keep the one in"
+            " use",
+        ),
+        Rule(
+            "self.values.all(x, self.values.exists_one(y, y == x))",
+            "values holds a value twice: remove it",
+            ".values",
+        ),
+        Rule(
+            "self.argumentForm != 'Bare'"
+            " || (has(self.argument) && self.values.all(x, x == 'true' || x == 'false'))",
+            'argumentForm Bare needs an argument with the values "true" and "false"',
+            ".values",
+        ),
+        Rule(
+            "!has(self.resource) || self.values.all(x, x.matches('[1-9]') &&"
+            f" x.matches(self.resource.name == '{GPU}' ? '{COUNT_PATTERN}' :"
+            f" r'{QUANTITY_PATTERN}'))",
+            "values of a resource must be above 0, such as 500m or 2Gi, and whole numbers for"
+            " nvidia.com/gpu",
+            ".values",
+        ),
+        Rule(
+            f"!has(self.resource) || self.resource.name != '{GPU}'"
+            " || self.resource.bound == 'Both'",
+            f"resource {GPU} has one number for request and limit: set bound to Both",
+            ".resource",
+        ),
+    ),
     "Knobs": (
         Rule(
-            "has(self.batchSize) || (has(self.images) && size(self.images) > 0)",
-            "knobs declares nothing to try: add batchSize or images",
+            "has(self.batchSize) || (has(self.images) && size(self.images) > 0)"
+            " || (has(self.settings) && size(self.settings) > 0)",
+            "knobs declares nothing to try: add batchSize, images or settings",
+        ),
+        *(
+            Rule(
+                f"!has(self.settings) || self.settings.all(x, !has(x.{place})"
+                f" || self.settings.exists_one(y, has(y.{place}) && {same}))",
+                f"two settings stand in the same {place}: keep one",
+                ".settings",
+            )
+            for place, same in (
+                ("env", "y.env == x.env"),
+                ("argument", "y.argument == x.argument"),
+                (
+                    "configMap",
+                    "y.configMap.name == x.configMap.name && y.configMap.key == x.configMap.key",
+                ),
+                ("resource", "y.resource.name == x.resource.name"),
+            )
+        ),
+        *(
+            Rule(
+                f"!has(self.settings) || !has(self.batchSize) || !has(self.batchSize.{place})"
+                f" || !self.settings.exists(x, has(x.{place}) && x.{place} =="
+                f" self.batchSize.{place})",
+                f"a setting stands in the {place} of batchSize: keep one",
+                ".settings",
+            )
+            for place in ("env", "argument")
         ),
         Rule(
             "!has(self.images) || self.images.all(x, self.images.exists_one(y, y == x))",
@@ -57,7 +119,9 @@ SPEC_RULES: dict[str, tuple[Rule, ...]] = {
     ),
 }
 SPEC_DIALECT = Dialect(
-    rules=SPEC_RULES, sets=frozenset(("values", "images", "dropInitContainers", "emptyVolumes"))
+    rules=SPEC_RULES,
+    sets=frozenset(("values", "images", "dropInitContainers", "emptyVolumes")),
+    map_keys={"settings": "name"},
 )
 STATUS_DIALECT = Dialect(map_keys={"conditions": "type"}, keep_defaults=False)
 

@@ -47,6 +47,7 @@ EDITS: Mapping[str, EditEffect] = {
     "knobs.replicas.min": "Decision",
     "knobs.replicas.max": "Decision",
     "knobs.images": "Candidates",
+    "knobs.settings": "Trials",
     "load.protocol": "Trials",
     "load.port": "Trials",
     "load.path": "Trials",

@@ -10,13 +10,10 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from infertune.api.fields import DecimalString, ObjectName, PercentString, SpecModel
-from infertune.api.trial_rules import EnvName, TrialRules
+from infertune.api.knobs import Knobs
+from infertune.api.trial_rules import TrialRules
 
 Mode = Literal["Recommend", "Apply"]
-FlagName = Annotated[str, Field(pattern=r"^--?[A-Za-z][A-Za-z0-9_.-]*$", max_length=128)]
-ImageName = Annotated[
-    str, Field(pattern=r"^[a-z0-9][A-Za-z0-9._:/@-]*$", min_length=1, max_length=512)
-]
 MetricName = Annotated[str, Field(pattern=r"^[a-zA-Z_:][a-zA-Z0-9_:]*$", max_length=256)]
 LabelName = Annotated[str, Field(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$", max_length=128)]
 HttpPath = Annotated[str, Field(pattern=r"^/[^\s]*$", max_length=1024)]
@@ -69,68 +66,6 @@ class Demand(SpecModel):
                 f"troughRequestsPerSecond {self.trough_requests_per_second} is above "
                 f"peakRequestsPerSecond {self.peak_requests_per_second}: swap or raise the peak"
             )
-            raise ValueError(message)
-        return self
-
-
-class BatchSizeKnob(SpecModel):
-    """Where the server reads its batch cap, and the values worth trying."""
-
-    env: EnvName | None = Field(None, description="Environment variable that holds the batch cap.")
-    argument: FlagName | None = Field(
-        None, description="Command-line flag that holds the batch cap, such as --max-num-seqs."
-    )
-    values: tuple[Annotated[int, Field(ge=1, le=1_048_576)], ...] = Field(
-        min_length=1, max_length=16, description="Batch caps to choose from."
-    )
-
-    @model_validator(mode="after")
-    def _one_place(self) -> Self:
-        if (self.env is None) == (self.argument is None):
-            message = "batchSize needs exactly one of env and argument: keep the one in use"
-            raise ValueError(message)
-        if len(set(self.values)) != len(self.values):
-            message = f"batchSize.values {list(self.values)} holds a value twice: remove it"
-            raise ValueError(message)
-        return self
-
-
-class ReplicaLimits(SpecModel):
-    """Limits that the recommended replica bounds never leave."""
-
-    min: int = Field(1, ge=1, le=10_000, description="Fewest replicas ever recommended.")
-    max: int = Field(10, ge=1, le=10_000, description="Most replicas ever recommended.")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.min > self.max:
-            message = f"replicas.min {self.min} is above replicas.max {self.max}: swap them"
-            raise ValueError(message)
-        return self
-
-
-class Knobs(SpecModel):
-    """What may be changed."""
-
-    batch_size: BatchSizeKnob | None = Field(None, description="The batch cap of the server.")
-    replicas: ReplicaLimits = Field(
-        default_factory=lambda: ReplicaLimits.model_validate({}),
-        description="Limits of the replica bounds. Written to the HorizontalPodAutoscaler only.",
-    )
-    images: tuple[ImageName, ...] = Field(
-        (),
-        max_length=8,
-        description="Images to choose from, besides the one that runs now. Applied only when "
-        "spec.quality declares how wrong answers are recognised.",
-    )
-
-    @model_validator(mode="after")
-    def _something_to_turn(self) -> Self:
-        if len(set(self.images)) != len(self.images):
-            message = f"knobs.images {list(self.images)} holds an image twice: remove it"
-            raise ValueError(message)
-        if self.batch_size is None and not self.images:
-            message = "knobs declares nothing to try: add batchSize or images"
             raise ValueError(message)
         return self
 

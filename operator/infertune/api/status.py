@@ -49,6 +49,11 @@ class Configuration(StatusModel):
     image: str = Field("", description="Image of the serving container.")
     min_replicas: int | None = Field(None, description="Lower replica bound.")
     max_replicas: int | None = Field(None, description="Upper replica bound.")
+    settings: dict[str, str] | None = Field(
+        None,
+        max_length=8,
+        description="Value of each declared setting by its name; a missing one is not set at all.",
+    )
 
 
 class LiveFigures(StatusModel):
@@ -155,6 +160,17 @@ class Recommendation(StatusModel):
     patch_config_map: str = Field("", description="ConfigMap that holds the patch to commit.")
     digest: str = Field("", description="SHA-256 of the patch.")
     reason: ShortText = Field("", description="Why this one, in one or two sentences.")
+    unchecked: tuple[str, ...] = Field(
+        (),
+        max_length=16,
+        description="What this recommendation changes that may change answers and was not checked: "
+        "image, or names of settings. With any of these it is recommended only.",
+    )
+    withheld: ShortText | None = Field(
+        None,
+        description="What would need fewer replicas, or what is recommended only, since answers "
+        "may change with it and were not checked.",
+    )
     image_only_recommended: str | None = Field(
         None,
         description="An image that would be better but is not applied, since no quality check "
@@ -178,6 +194,15 @@ class TemplateValues(StatusModel):
     )
     args: tuple[str, ...] | None = Field(
         None, max_length=512, description="All arguments, when the knob is a flag."
+    )
+    command: tuple[str, ...] | None = Field(
+        None, max_length=512, description="The whole command, when a flag in it is a knob."
+    )
+    entries: dict[str, str] | None = Field(
+        None,
+        max_length=16,
+        description="Value of each other field, by where it stands: env/NAME, requests/cpu, "
+        "limits/memory, volumes/NAME or envRef/NAME (these two name a ConfigMap).",
     )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from infertune.api.spec import ReplicaLimits
+from infertune.api.knobs import ReplicaLimits
 from infertune.api.status import Bounds
 from infertune.core.space import Candidate
 

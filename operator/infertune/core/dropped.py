@@ -5,15 +5,23 @@ it is asked. Trade-off: a dropped field keeps the tuned value, as with every rel
 old one back is the owner's decision, and the record on the target names it.
 """
 
-from infertune.api.spec import Knobs
+from collections.abc import Iterable
+
+from infertune.api.knobs import Knobs
 from infertune.core.last_good import PATH
+from infertune.core.manifests.template_fields import slot_path
 from infertune.core.ownership import field_path, keeping, managed_fields_of
 from infertune.core.plan import ReleaseFields
 from infertune.core.snapshot import Key, RawObject
 
 
-def declared_paths(knobs: Knobs, container: str) -> tuple[tuple[str, ...], ...]:
-    """Return every field of the pod template that a rollout of these knobs may write."""
+def declared_paths(
+    knobs: Knobs, container: str, slots: Iterable[str] = ()
+) -> tuple[tuple[str, ...], ...]:
+    """Return every field of the pod template that a rollout of these knobs may write.
+
+    ``slots`` are those of settings, by where they stand in the target as it is.
+    """
     base = ("spec", "template", "spec", "containers", f"name={container}")
     found: list[tuple[str, ...]] = []
     if knobs.images:
@@ -24,7 +32,11 @@ def declared_paths(knobs: Knobs, container: str) -> tuple[tuple[str, ...], ...]:
     elif batch is not None:
         # The entry goes as a whole: its name and its value belong together.
         found.append((*base, "env", f"name={batch.env}"))
-    return tuple(found)
+    for slot in slots:
+        path = slot_path(container, slot)
+        # A variable goes as a whole, and so does its reference to a ConfigMap's key.
+        found.append(path[:-1] if slot.startswith(("env/", "envRef/")) else path)
+    return tuple(dict.fromkeys(found))
 
 
 def release_dropped(

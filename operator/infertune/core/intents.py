@@ -10,13 +10,14 @@ from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import BatchPlace, Bounds, RolloutIntent
-from infertune.core.knobs import values_of, with_values
 from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
+from infertune.core.manifests.restoring import restoring_patch
 from infertune.core.render import canonical_json, digest
 from infertune.core.resolve import Resolved
 from infertune.core.snapshot import Key
 from infertune.core.space import Candidate
 from infertune.core.target_reference import target_of
+from infertune.core.turning import changes_between, held, turned
 
 _ID_LENGTH = 12
 _LONGEST_COMMAND = 1024
@@ -27,14 +28,12 @@ def intent_of(
 ) -> RolloutIntent | None:
     """Return the intent, or None when everything already stands as recommended."""
     knob = spec.knobs.batch_size
-    before = values_of(resolved.container, knob)
-    after = with_values(before, knob, image=candidate.image, batch_size=candidate.batch_size)
+    before = held(resolved.stand, spec.knobs)
+    after = turned(resolved.stand, spec.knobs, candidate, resolved.uid).values
     scaled = resolved.writable_bounds not in (None, bounds)
     if before == after and not scaled:
         return None
-    if before.image == after.image:
-        before = before.model_copy(update={"image": None})
-        after = after.model_copy(update={"image": None})
+    before, after = changes_between(before, after)
     intent = RolloutIntent(
         target_uid=resolved.uid,
         container=str(resolved.container["name"]),
@@ -55,17 +54,7 @@ def restore_command(key: Key, spec: TuningSpec, intent: RolloutIntent) -> str:
 
     Where the line would be too long for a status, it prints the annotation that holds the values.
     """
-    before, place = intent.before, intent.place
-    entry: dict[str, Any] = {"name": intent.container}
-    if before.image is not None:
-        entry["image"] = before.image
-    if place is not None and place.argument is not None:
-        entry["args"] = None if before.args is None else list(before.args)
-    elif place is not None:
-        value = before.batch_value
-        gone = {"name": place.env, "$patch": "delete"}
-        entry["env"] = [gone if value is None else {"name": place.env, "value": value}]
-    patch = {"spec": {"template": {"spec": {"containers": [entry]}}}}
+    patch = restoring_patch(intent)
     kind, name = target_of(spec, intent)
     lines = [_patch(key, kind.lower(), name, patch)]
     if intent.autoscaler is not None and intent.bounds_before is not None:

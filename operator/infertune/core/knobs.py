@@ -1,18 +1,27 @@
-"""Where a knob lives in a pod template: read its value, or put another one in a copy.
+"""Where a knob lives in a pod template: read what stands there.
 
-Role: the only code that knows environment entries, flags and container names. Must not know: what
-a good value is. Trade-off: a flag inside a shell string or a value from a reference is refused by
-name rather than guessed at.
+Role: the only code that knows environment entries, flags of a container, resources and container
+names. Must not know: what a good value is, how another one is written (``turning``). Trade-off: a
+place that can be read in two ways is refused by name rather than guessed at.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
-from infertune.api.status import TemplateValues
+from infertune.api.knobs import SettingKnob
+from infertune.api.quantities import canonical
+from infertune.core.arguments import Flag, FlagProblem, Tokens, read_flag, stands
+from infertune.core.quantity import amount_of
+from infertune.core.shell_strings import read_in, shell_string_at
 
-_SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
+MAX_ARGUMENTS = 512
+MAX_ARGUMENT_LETTERS = 16_384
+_BOUNDS: Mapping[str, tuple[str, ...]] = {
+    "Requests": ("requests",),
+    "Limits": ("limits",),
+    "Both": ("requests", "limits"),
+}
 
 
 class Place(Protocol):
@@ -37,6 +46,14 @@ class KnobProblem:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class FlagSpot:
+    """The list in which a flag stands, or would be put; ``shell_at`` is the shell string in it."""
+
+    field: Literal["args", "command"]
+    shell_at: int | None = None
+
+
 def find_container(
     template: Mapping[str, Any], name: str | None
 ) -> Mapping[str, Any] | KnobProblem:
@@ -58,9 +75,23 @@ def find_container(
     return found
 
 
+def duplicate_env(container: Mapping[str, Any]) -> KnobProblem | None:
+    """Return the first variable that stands twice: whoever merges such a list loses one of them."""
+    names = [str(entry.get("name")) for entry in container.get("env", ())]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is None:
+        return None
+    words = f"stands {names.count(twice)} times in container {container.get('name')!r}: keep one"
+    return KnobProblem("KnobDuplicated", f"env {twice} {words}")
+
+
 def read_batch(container: Mapping[str, Any], place: Place) -> int | KnobProblem | None:
     """Return the batch cap; None when the entry is absent (the server's default)."""
-    text = _read(container, place)
+    text = (
+        read_env(container, place.env)
+        if place.env is not None
+        else read_argument(container, Flag(place.argument or ""))
+    )
     if text is None or isinstance(text, KnobProblem):
         return text
     try:
@@ -70,57 +101,8 @@ def read_batch(container: Mapping[str, Any], place: Place) -> int | KnobProblem 
         return KnobProblem("KnobUnreadable", f"{name} holds {text!r}, which is not a whole number")
 
 
-def values_of(container: Mapping[str, Any], place: Place | None) -> TemplateValues:
-    """Return what stands in exactly the fields that a rollout writes, letter by letter."""
-    image = container.get("image")
-    if place is None:
-        return TemplateValues(image=image)
-    if place.argument is not None:
-        args = container.get("args")
-        return TemplateValues(image=image, args=None if args is None else tuple(args))
-    text = _read_env(container, place.env or "")
-    return TemplateValues(image=image, batch_value=text if isinstance(text, str) else None)
-
-
-def with_values(
-    values: TemplateValues, place: Place | None, *, image: str, batch_size: int | None
-) -> TemplateValues:
-    """Return the values of another candidate: other image, other batch cap, all else as it was.
-
-    A batch cap that already stands there keeps its spelling ("08" stays "08").
-    """
-    values = values.model_copy(update={"image": image})
-    text = None if batch_size is None else str(batch_size)
-    if place is None or _batch_in(values, place) == batch_size:
-        return values
-    if place.argument is None:
-        return values.model_copy(update={"batch_value": text})
-    args = set_flag(values.args or (), place.argument, text)
-    return values.model_copy(update={"args": args})
-
-
-def set_flag(args: tuple[str, ...], flag: str, value: str | None) -> tuple[str, ...]:
-    """Return the arguments with the flag set, keeping its form; None takes the flag out."""
-    result: list[str] = []
-    skip = found = False
-    for position, argument in enumerate(args):
-        if skip:
-            skip = False
-            continue
-        if argument == flag:
-            found, skip = True, position + 1 < len(args)
-            result.extend([] if value is None else [flag, value])
-        elif argument.startswith(f"{flag}="):
-            found = True
-            result.extend([] if value is None else [f"{flag}={value}"])
-        else:
-            result.append(argument)
-    if not found and value is not None:
-        result.append(f"{flag}={value}")
-    return tuple(result)
-
-
-def _read_env(container: Mapping[str, Any], name: str) -> str | KnobProblem | None:
+def read_env(container: Mapping[str, Any], name: str) -> str | KnobProblem | None:
+    """Return the plain value of a variable; None when there is no such entry."""
     entries = [entry for entry in container.get("env", ()) if entry.get("name") == name]
     if not entries:
         return None
@@ -129,57 +111,132 @@ def _read_env(container: Mapping[str, Any], name: str) -> str | KnobProblem | No
             "KnobDuplicated", f"env {name} stands {len(entries)} times in the container: keep one"
         )
     if "valueFrom" in entries[0]:
+        source = next(iter(entries[0]["valueFrom"] or {"valueFrom": {}}))
+        fix = "give it a plain value"
+        if source == "configMapKeyRef":
+            fix += ", or name the ConfigMap's key in knobs.settings[].configMap"
         return KnobProblem(
-            "KnobFromReference", f"env {name} comes from a reference: give it a plain value"
+            "KnobFromReference",
+            f"env {name} in container {container.get('name')!r} comes from {source}: {fix}",
         )
     return str(entries[0].get("value", ""))
 
 
-def _read(container: Mapping[str, Any], place: Place) -> str | KnobProblem | None:
-    if place.env is not None:
-        return _read_env(container, place.env)
-    return _read_flag(container, place.argument or "")
-
-
-def _batch_in(values: TemplateValues, place: Place) -> int | None:
-    """Return the batch cap that these values stand for; an unreadable one is nobody's."""
-    entry: dict[str, Any] = {"args": values.args or ()}
-    if values.batch_value is not None:
-        entry["env"] = [{"name": place.env, "value": values.batch_value}]
-    found = read_batch(entry, place)
-    return None if isinstance(found, KnobProblem) else found
-
-
-def _read_flag(container: Mapping[str, Any], flag: str) -> str | KnobProblem | None:
-    command = [str(part) for part in container.get("command", ())]
-    args = [str(argument) for argument in container.get("args", ())]
-    if _is_shell([*command, *args]):
-        return KnobProblem(
-            "ShellCommand", f"{flag} would stand inside a shell string: use an env entry instead"
-        )
-    if any(part == flag or part.startswith(f"{flag}=") for part in command):
-        return KnobProblem(
-            "KnobInCommand", f"{flag} stands in the container's command: move it to args"
-        )
-    found = _flag_values(args, flag)
-    if len(found) > 1:
-        return KnobProblem("KnobDuplicated", f"{flag} stands {len(found)} times: keep one")
-    return found[0] if found else None
-
-
-def _flag_values(args: list[str], flag: str) -> list[str]:
-    found: list[str] = []
-    for position, argument in enumerate(args):
-        if argument == flag:
-            found.append(args[position + 1] if position + 1 < len(args) else "")
-        elif argument.startswith(f"{flag}="):
-            found.append(argument.partition("=")[2])
+def read_argument(container: Mapping[str, Any], flag: Flag) -> str | KnobProblem | None:
+    """Return what a flag holds in ``args``, ``command`` or a shell string; None without it."""
+    spot = locate_flag(container, flag)
+    if isinstance(spot, KnobProblem):
+        return spot
+    tokens = tokens_of(container, spot.field)
+    if spot.shell_at is not None:
+        found: str | FlagProblem | None = read_in(tokens[spot.shell_at], flag)
+    else:
+        found = read_flag(tokens, flag)
+    if isinstance(found, FlagProblem):
+        return KnobProblem(found.reason, f"{flag.name} {found.words}")
     return found
 
 
-def _is_shell(line: list[str]) -> bool:
-    """Whether this command line runs a string through a shell, such as ``env bash -ec "..."``."""
-    shell = any(PurePosixPath(part).name in _SHELLS for part in line[:2])
-    return shell and any(
-        part.startswith("-") and not part.startswith("--") and part.endswith("c") for part in line
+def locate_flag(container: Mapping[str, Any], flag: Flag) -> FlagSpot | KnobProblem:
+    """Return the list that holds the flag; an absent one belongs into ``args``.
+
+    A container with neither list runs what its image says, and an ``args`` of ours would take the
+    place of the image's own.
+    """
+    command, args = tokens_of(container, "command"), tokens_of(container, "args")
+    line = (*command, *args)
+    if len(line) > MAX_ARGUMENTS or sum(map(len, line)) > MAX_ARGUMENT_LETTERS:
+        return KnobProblem(
+            "ArgumentsTooLong",
+            f"{flag.name}: command and args hold {len(line)} arguments of {sum(map(len, line))} "
+            f"letters, at most {MAX_ARGUMENTS} of {MAX_ARGUMENT_LETTERS} can be kept to go back: "
+            "use an env entry",
+        )
+    shell = shell_string_at(line)
+    if shell is not None:
+        inside = shell < len(command)
+        return FlagSpot("command", shell) if inside else FlagSpot("args", shell - len(command))
+    if stands(command, flag):
+        if stands(args, flag):
+            words = f"{flag.name} stands in command and in args: keep one"
+            return KnobProblem("KnobDuplicated", words)
+        return FlagSpot("command")
+    if not line:
+        return KnobProblem(
+            "ArgumentsInImage",
+            f"{flag.name}: container {container.get('name')!r} declares neither command nor args, "
+            "and an args list would replace the image's own arguments: write them into the "
+            "template first, or use an env entry",
+        )
+    return FlagSpot("args")
+
+
+def tokens_of(container: Mapping[str, Any], field: str) -> Tokens:
+    """Return ``args`` or ``command`` of a container; empty when it is absent."""
+    return tuple(str(token) for token in container.get(field) or ())
+
+
+def flag_of(setting: SettingKnob) -> Flag:
+    """Return the flag of a setting that is an argument."""
+    return Flag(str(setting.argument), bare=setting.argument_form == "Bare")
+
+
+def read_resource(container: Mapping[str, Any], setting: SettingKnob) -> str | KnobProblem | None:
+    """Return the quantity of a resource knob; None when neither request nor limit is set."""
+    assert setting.resource is not None
+    name, bound = setting.resource.name, setting.resource.bound
+    request, limit = (_quantity(container, part, name) for part in ("requests", "limits"))
+    if bound == "Requests":
+        return request if limit is None else _within(setting, request, limit, "limits")
+    if bound == "Limits":
+        return limit if request is None else _within(setting, limit, request, "requests")
+    if limit is not None and request in (None, limit):
+        return limit
+    if request is None:
+        return None
+    return KnobProblem(
+        "ResourcesDiffer",
+        f"{name} has request {request} and limit {limit or 'none'}: "
+        "set resource.bound to Requests or Limits",
     )
+
+
+def resource_slots(setting: SettingKnob) -> tuple[str, ...]:
+    """Return the entries that a resource knob writes, such as ``requests/cpu``."""
+    assert setting.resource is not None
+    return tuple(f"{part}/{setting.resource.name}" for part in _BOUNDS[setting.resource.bound])
+
+
+def resource_entries(container: Mapping[str, Any], setting: SettingKnob) -> dict[str, str]:
+    """Return what stands in these entries now, absent ones left out."""
+    found = {slot: _quantity(container, *slot.split("/", 1)) for slot in resource_slots(setting)}
+    return {slot: value for slot, value in found.items() if value is not None}
+
+
+def _within(
+    setting: SettingKnob, text: str | None, other: str, named: str
+) -> str | KnobProblem | None:
+    """Return the text, or why a declared value would cross the bound that is not turned."""
+    for value in setting.values:
+        crossed = amount_of(value) > amount_of(other)
+        if named == "requests":
+            crossed = amount_of(value) < amount_of(other)
+        if crossed:
+            side = "above" if named == "limits" else "below"
+            assert setting.resource is not None
+            field = f"{named}.{setting.resource.name}"
+            return KnobProblem(
+                "ResourceBoundCrossed",
+                f"value {value} is {side} {field} {other} of the container: leave it out, or set "
+                "resource.bound to Both",
+            )
+    return text
+
+
+def _quantity(container: Mapping[str, Any], part: str, name: str) -> str | None:
+    value = ((container.get("resources") or {}).get(part) or {}).get(name)
+    try:
+        return None if value is None else canonical(str(value))
+    except ValueError:
+        # A spelling such as 1e3 that we never write, and keep as it is.
+        return str(value)

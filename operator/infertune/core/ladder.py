@@ -7,7 +7,7 @@ replicas" directly and says nothing finer.
 
 import math
 
-from infertune.api.spec import ReplicaLimits
+from infertune.api.knobs import ReplicaLimits
 
 _SIGNIFICANT = 4
 _MOST_DECIMALS = 3

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from infertune.api.status import RateLevel, TrialRecord, VerdictName
 from infertune.core.admission import RefusalWord
 from infertune.core.capacity import knee_of
-from infertune.core.space import Candidate
+from infertune.core.space import Candidate, settings_of
 from infertune.core.trials import LOAD_BLOCKED
 
 FailureName = Literal[
@@ -62,7 +62,8 @@ class TrialOutcome:
 
 def outcome_of(record: TrialRecord) -> TrialOutcome:
     """Return what a trial record means to the search."""
-    candidate = Candidate(record.candidate.image, record.candidate.batch_size)
+    tried = record.candidate
+    candidate = Candidate(tried.image, tried.batch_size, settings_of(tried.settings))
     if record.phase == "Completed":
         levels = tuple(_point(level) for level in record.levels)
         return TrialOutcome(candidate, levels, None, record.startup_seconds)

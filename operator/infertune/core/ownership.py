@@ -108,6 +108,7 @@ def _node(fields: Mapping[str, Any], path: Sequence[str]) -> Mapping[str, Any] |
     node: Mapping[str, Any] = fields
     for part in path:
         if part not in node:
-            return None
+            # Whoever owns a field without anything below owns all of it.
+            return None if node or node is fields else node
         node = node[part]
     return node

@@ -86,7 +86,8 @@ def _read(live: RawObject, path: Sequence[str]) -> FieldValue | _Unreadable:
         elif isinstance(node, Mapping):
             if part == "value" and "valueFrom" in node:
                 return _Unreadable("valueFrom: the value comes from elsewhere")
-            node = node.get(part)
+            # The API server leaves out a variable's empty value.
+            node = node.get(part, "" if part == "value" else None)
         else:
             return _Unreadable(f"{parent} is not an object")
         if isinstance(node, _Unreadable):

@@ -73,6 +73,7 @@ def configuration_text(configuration: Configuration) -> str:
     """Return a configuration on one line, e.g. ``batch 8, int8, 2-3 replicas``."""
     batch = configuration.batch_size
     parts = [f"batch {batch if batch is not None else 'default'}", tag_of(configuration.image)]
+    parts += [f"{name}={value}" for name, value in sorted((configuration.settings or {}).items())]
     if configuration.min_replicas is not None:
         parts.append(f"{configuration.min_replicas}-{configuration.max_replicas} replicas")
     return ", ".join(parts)

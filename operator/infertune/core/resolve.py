@@ -12,8 +12,10 @@ from infertune.api.conditions import ConditionType
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, Configuration
 from infertune.core.autoscaling import Owner, ambiguous, owner_of
-from infertune.core.knobs import KnobProblem, find_container, read_batch
-from infertune.core.snapshot import Installation, RawObject, Snapshot
+from infertune.core.knobs import KnobProblem, duplicate_env, find_container, read_batch
+from infertune.core.snapshot import Installation, RawObject, Snapshot, TargetView
+from infertune.core.space import Candidate, settings_of
+from infertune.core.turning import Stand, read_setting
 
 GPU_RESOURCE = "nvidia.com/gpu"
 MAX_PROBED_NODES = 3
@@ -48,6 +50,8 @@ class Resolved:
     gpus: int
     runtime_class: str | None
     managed_fields: tuple[RawObject, ...]
+    settings: Mapping[str, str]
+    sources: Mapping[str, RawObject]
 
     @property
     def image(self) -> str:
@@ -68,8 +72,22 @@ class Resolved:
             else (self.replicas, self.replicas)
         )
         return Configuration(
-            batch_size=self.batch_size, image=self.image, min_replicas=low, max_replicas=high
+            batch_size=self.batch_size,
+            image=self.image,
+            min_replicas=low,
+            max_replicas=high,
+            settings=dict(self.settings) or None,
         )
+
+    @property
+    def incumbent(self) -> Candidate:
+        """Return today's configuration as a candidate."""
+        return Candidate(self.image, self.batch_size, settings_of(self.settings))
+
+    @property
+    def stand(self) -> Stand:
+        """Return the template as it stands, with the ConfigMaps it refers to."""
+        return Stand(self.template, self.container, self.sources)
 
     def probe_image(self, installation: Installation) -> str:
         """Return the probe image that fits the target: the one with torch where GPUs are asked."""
@@ -89,14 +107,13 @@ def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
     container = find_container(template, reference.container)
     if isinstance(container, KnobProblem):
         return Problem("TargetAvailable", container.reason, container.message)
-    batch = read_batch(container, spec.knobs.batch_size) if spec.knobs.batch_size else None
-    if isinstance(batch, KnobProblem):
-        return Problem("TargetAvailable", batch.reason, batch.message)
+    knobs = _read_knobs(Stand(template, container, snapshot.sources), spec)
+    if isinstance(knobs, Problem):
+        return knobs
     port = _port(container, spec)
     if port is None:
         words = f"container {container.get('name')!r} declares no port: set spec.load.port"
         return Problem("TargetAvailable", "PortUnknown", words)
-    nodes = sorted({pod.node for pod in snapshot.target.pods if pod.node})
     return Resolved(
         uid=str(raw["metadata"]["uid"]),
         template=template,
@@ -104,16 +121,18 @@ def resolve(snapshot: Snapshot, spec: TuningSpec) -> Resolved | Problem:
         port=port,
         ready_path=_ready_path(container, spec),
         ready_port=_ready_port(container, spec) or port,
-        batch_size=batch,
+        batch_size=knobs[0],
         autoscaler=autoscaler["metadata"]["name"] if autoscaler else None,
         autoscaler_uid=autoscaler["metadata"]["uid"] if autoscaler else None,
         bounds=bounds_of(autoscaler),
         bounds_owner=owner_of(autoscaler),
         replicas=int(raw["spec"].get("replicas", 1)),
-        nodes=tuple(nodes[:MAX_PROBED_NODES]),
+        nodes=_nodes(snapshot.target),
         gpus=_gpus(container),
         runtime_class=template.get("spec", {}).get("runtimeClassName"),
         managed_fields=tuple(raw["metadata"].get("managedFields", ())),
+        settings=knobs[1],
+        sources=snapshot.sources,
     )
 
 
@@ -139,6 +158,30 @@ def _replaced(snapshot: Snapshot, uid: str) -> bool:
     """
     status = snapshot.tuning.status
     return status.state != "Pending" and status.target.uid not in {"", uid}
+
+
+def _nodes(target: TargetView) -> tuple[str, ...]:
+    return tuple(sorted({pod.node for pod in target.pods if pod.node})[:MAX_PROBED_NODES])
+
+
+def _read_knobs(stand: Stand, spec: TuningSpec) -> tuple[int | None, dict[str, str]] | Problem:
+    """Return today's batch cap and settings, or the first knob that cannot be read or turned."""
+    doubled = duplicate_env(stand.container)
+    if doubled is not None:
+        return Problem("TargetAvailable", doubled.reason, doubled.message)
+    knob = spec.knobs.batch_size
+    batch = None if knob is None else read_batch(stand.container, knob)
+    if isinstance(batch, KnobProblem):
+        words = f"spec.knobs.batchSize: {batch.message}"
+        return Problem("TargetAvailable", batch.reason, words)
+    settings: dict[str, str] = {}
+    for setting in spec.knobs.settings:
+        text = read_setting(stand, setting)
+        if isinstance(text, KnobProblem):
+            words = f"spec.knobs.settings[{setting.name}]: {text.message}"
+            return Problem("TargetAvailable", text.reason, words)
+        settings |= {} if text is None else {setting.name: text}
+    return batch, settings
 
 
 def bounds_of(autoscaler: RawObject | None) -> Bounds | None:

@@ -2,15 +2,16 @@
 
 Role: ask-and-tell over finished trials: same trials, same proposal. Must not know: time, Jobs, how
 a rate was judged. Trade-off: a bracketing search on one batch axis per image instead of a model of
-the server. It assumes that capacity rises with the batch, then falls; where that is wrong it may
-miss the best candidate, but never recommends one that was not measured.
+the server. It assumes that capacity rises with the batch, then falls, and that a setting which
+helps alone helps together with others; where that is wrong it may miss the best candidate, but
+never recommends one that was not measured.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from infertune.api.spec import ReplicaLimits
+from infertune.api.knobs import ReplicaLimits
 from infertune.core.capacity import replicas_for
 from infertune.core.ladder import ladder, rate_for
 from infertune.core.outcomes import (
@@ -20,7 +21,7 @@ from infertune.core.outcomes import (
     lowest_unproven,
     outcome_of,
 )
-from infertune.core.space import Candidate, SearchSpace
+from infertune.core.space import Candidate, SearchSpace, Variant, candidate_at
 
 __all__ = [
     "Certificate",
@@ -32,7 +33,6 @@ __all__ = [
     "propose",
 ]
 
-_IMAGE_OUT: frozenset[FailureName] = frozenset({"QualityFailed", "ImageUnavailable"})
 _TOO_LARGE: frozenset[FailureName] = frozenset({"OutOfMemory", "Crashed", "NotReady"})
 _NO_ROOM: frozenset[FailureName] = frozenset({"NoCapacity", "Refused"})
 _TRIES = 2
@@ -97,11 +97,12 @@ def propose(
 ) -> Proposal | Exhausted:
     """Return the next trial, or why there is none; the same answer for the same arguments.
 
-    Today's configuration comes first, then a middle batch on each image, then the bracket around
-    the best batch of the best image is halved, then that of other images that come close, and last
-    the rates between the best candidate's highest pass and lowest failure. A measurement that was
-    void is repeated once. Wrong answers or a missing image end an image; a crash or out-of-memory
-    ends its larger batches too. Over when the fewest allowed replicas are enough, when no bracket
+    Today's configuration comes first, then a middle batch on each variant (image and settings) that
+    differs from the best one so far in one thing, then the bracket around the best batch of the
+    best variant is halved, then that of others that come close, and last the rates between the best
+    candidate's highest pass and lowest failure. A measurement that was void is repeated once. Wrong
+    answers end a variant, a missing image all that use it; a crash or out-of-memory ends the
+    variant's larger batches too. Over when the fewest allowed replicas are enough, when no bracket
     is open, when two trials in a row found no room, or when ``max_trials`` are used.
     """
     ended = tuple(trial for trial in trials if trial.failure != "Running")
@@ -188,25 +189,47 @@ class _Known:
         failures = [t.failure for t in self.trials if t.candidate == candidate and t.failure]
         return failures in ([], ["Invalid"])
 
-    def images(self) -> tuple[str, ...]:
-        """Return the images that are still in."""
-        out = {trial.candidate.image for trial in self.trials if trial.failure in _IMAGE_OUT}
-        return tuple(image for image in dict.fromkeys(self.space.images) if image not in out)
+    def near(self) -> tuple[Variant, ...]:
+        """Return the variants one step from the best one so far that are still in."""
+        return tuple(v for v in self.space.neighbours(self._centre()) if not self._out(v))
 
-    def axis(self, image: str) -> tuple[int, ...]:
-        """Return the batch sizes of an image that may be tried: below any that crashed."""
+    def variants(self) -> tuple[Variant, ...]:
+        """Return the variants that are still in: one step from the best, and those tried."""
+        tried = (trial.candidate.variant for trial in self.trials)
+        found = dict.fromkeys((*self.near(), *tried))
+        return tuple(variant for variant in found if not self._out(variant))
+
+    def _centre(self) -> Variant:
+        """Return the variant with the best estimate; today's until one was measured."""
+        today = self.space.incumbent.variant
+        measured = dict.fromkeys(one.candidate.variant for one in self.merged.values())
+        return max((today, *measured), key=self.best_of)
+
+    def _out(self, variant: Variant) -> bool:
+        return any(
+            (trial.failure == "QualityFailed" and trial.candidate.variant == variant)
+            or (trial.failure == "ImageUnavailable" and trial.candidate.image == variant.image)
+            for trial in self.trials
+        )
+
+    def axis(self, variant: Variant) -> tuple[int, ...]:
+        """Return the batch sizes of a variant that may be tried: below any that crashed."""
         crashed = [
             trial.candidate.batch_size
             for trial in self.trials
-            if trial.candidate.image == image and trial.failure in _TOO_LARGE
+            if trial.candidate.variant == variant and trial.failure in _TOO_LARGE
         ]
         limit = min((batch for batch in crashed if batch is not None), default=math.inf)
         return tuple(batch for batch in self.space.batches if batch < limit)
 
-    def best_of(self, image: str) -> float:
-        """Return the best estimate on an image; 0 when nothing was measured on it."""
+    def best_of(self, variant: Variant) -> float:
+        """Return the best estimate on a variant; 0 when nothing was measured on it."""
         return max(
-            (self.estimate(one) for one in self.merged.values() if one.candidate.image == image),
+            (
+                self.estimate(one)
+                for one in self.merged.values()
+                if one.candidate.variant == variant
+            ),
             default=0.0,
         )
 
@@ -243,43 +266,44 @@ class _Known:
 
 
 def _first_look(known: _Known) -> Proposal | None:
-    """Propose a middle batch on an image that has no trial yet, or only today's at its edge."""
-    for image in known.images():
-        axis = known.axis(image)
+    """Propose a middle batch on a variant that has no trial yet, or only today's at its edge."""
+    for variant in known.near():
+        axis = known.axis(variant)
         batches: tuple[int | None, ...] = axis or (
             (None,) if None in known.space.batch_sizes else ()
         )
         middle = len(batches) // 2
-        inner = {Candidate(image, batch) for batch in batches[1:-1] or batches}
+        inner = {candidate_at(variant, batch) for batch in batches[1:-1] or batches}
         if batches and not any(known.tried(candidate) for candidate in inner):
-            candidate = Candidate(image, batches[middle])
+            candidate = candidate_at(variant, batches[middle])
             if not known.tried(candidate):
-                return Proposal(candidate, known.rates(candidate), "a middle batch on this image")
+                why = f"a middle batch on {_noun(known)}"
+                return Proposal(candidate, known.rates(candidate), why)
     return None
 
 
 def _halving(known: _Known) -> Proposal | None:
-    """Propose the middle of the larger open side of the best batch, image by image."""
-    ranked = sorted(known.images(), key=known.best_of, reverse=True)
-    for image in ranked:
-        if known.best_of(image) < _CLOSE * known.best_of(ranked[0]):
+    """Propose the middle of the larger open side of the best batch, variant by variant."""
+    ranked = sorted(known.variants(), key=known.best_of, reverse=True)
+    for variant in ranked:
+        if known.best_of(variant) < _CLOSE * known.best_of(ranked[0]):
             break
-        batch = _open_batch(known, image)
+        batch = _open_batch(known, variant)
         if batch is not None:
-            candidate = Candidate(image, batch)
-            why = "between the best batch of this image and its neighbours"
+            candidate = candidate_at(variant, batch)
+            why = f"between the best batch of {_noun(known)} and its neighbours"
             return Proposal(candidate, known.rates(candidate), why)
     return None
 
 
-def _open_batch(known: _Known, image: str) -> int | None:
-    axis = known.axis(image)
+def _open_batch(known: _Known, variant: Variant) -> int | None:
+    axis = known.axis(variant)
     scores = {
-        index: known.estimate(known.merged[Candidate(image, batch)])
+        index: known.estimate(known.merged[candidate_at(variant, batch)])
         for index, batch in enumerate(axis)
-        if Candidate(image, batch) in known.merged
+        if candidate_at(variant, batch) in known.merged
     }
-    free = [i for i, batch in enumerate(axis) if not known.tried(Candidate(image, batch))]
+    free = [i for i, batch in enumerate(axis) if not known.tried(candidate_at(variant, batch))]
     if not scores or not free:
         return None
     best = max(scores, key=lambda index: (scores[index], -index))
@@ -303,20 +327,21 @@ def _flat(known: _Known, scores: dict[int, float], left: int, best: int, right: 
 
 
 def _cross_check(known: _Known) -> Proposal | None:
-    """Propose the best batch on an image that has not kept the promise anywhere yet.
+    """Propose the best batch on a variant that has not kept the promise anywhere yet.
 
-    Where the first look at an image was at a batch that is too slow on any image, it said nothing
-    about the image.
+    Where the first look at a variant was at a batch that is too slow on any, it said nothing about
+    the variant.
     """
     if not known.merged:
         return None
     best = known.best or max(known.merged.values(), key=known.estimate)
-    for image in known.images():
-        candidate = Candidate(image, best.candidate.batch_size)
-        able = any(o.knee_rate for o in known.merged.values() if o.candidate.image == image)
-        allowed = candidate.batch_size is None or candidate.batch_size in known.axis(image)
+    for variant in known.variants():
+        candidate = candidate_at(variant, best.candidate.batch_size)
+        able = any(o.knee_rate for o in known.merged.values() if o.candidate.variant == variant)
+        allowed = candidate.batch_size is None or candidate.batch_size in known.axis(variant)
         if allowed and not able and not known.tried(candidate):
-            return Proposal(candidate, known.rates(candidate), "the best batch on this image")
+            why = f"the best batch on {_noun(known)}"
+            return Proposal(candidate, known.rates(candidate), why)
     return None
 
 
@@ -343,6 +368,10 @@ def _finer_rates(known: _Known) -> Proposal | None:
             why = "rates between its highest pass and lowest failure"
             return Proposal(outcome.candidate, rates, why)
     return None
+
+
+def _noun(known: _Known) -> str:
+    return "these settings" if known.space.settings else "this image"
 
 
 def _best_text(known: _Known) -> str:

@@ -63,11 +63,14 @@ class TargetView:
     """The workload: the raw object as read, and where its live pods run.
 
     ``revision`` is the template hash of the current template; empty when it is not known yet.
+    ``history`` names the ConfigMaps that earlier revisions refer to, to which somebody may go back;
+    None when the revisions were not read.
     """
 
     raw: RawObject
     pods: tuple["LivePod", ...]
     revision: str = ""
+    history: frozenset[str] | None = None
 
 
 # What is seen of live traffic where there is no target any more.
@@ -219,6 +222,15 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyView:
+    """A copy of a ConfigMap that we made, with its owners: the target, or a tuning for trials."""
+
+    name: str
+    uid: str
+    owner_uids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that one tick knows. A part that this state does not need is None or empty.
 
@@ -233,6 +245,8 @@ class Snapshot:
     ``autoscaler`` is the first HorizontalPodAutoscaler of the target, ``other_autoscalers`` names
     the rest.
     ``frozen``: an admin has frozen all rollouts of this installation.
+    ``sources`` holds, whole, those that the target's template refers to for a declared setting;
+    ``copies`` those that we made.
     """
 
     now: datetime
@@ -254,3 +268,5 @@ class Snapshot:
     budgets: tuple[RawObject, ...] = ()
     other_autoscalers: tuple[str, ...] = ()
     frozen: bool = False
+    sources: Mapping[str, RawObject] = field(default_factory=dict)
+    copies: tuple[CopyView, ...] = ()

@@ -6,16 +6,16 @@ that an edit without any effect on speed voids trials too; a trial of another se
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from infertune.api.edits import values_of
-from infertune.api.spec import BatchSizeKnob, TuningSpec
+from infertune.api.spec import TuningSpec
 from infertune.api.status import Configuration, TrialRecord
-from infertune.core.knobs import set_flag
 from infertune.core.ladder import rate_for
 from infertune.core.render import canonical_json, digest
 from infertune.core.resolve import Resolved
-from infertune.core.snapshot import RawObject, TuningView
+from infertune.core.snapshot import TuningView
+from infertune.core.space import Candidate, candidate_of
+from infertune.core.turning import without_knobs
 
 _LENGTH = 16
 # Failures that say something about the candidate; all others are worth another try.
@@ -45,13 +45,7 @@ def trial_basis(
     spec: TuningSpec, resolved: Resolved, config_maps: Mapping[str, Mapping[str, str]]
 ) -> str:
     """Return the digest of all that every trial of this tuning has in common."""
-    pod = {name: part for name, part in resolved.template["spec"].items() if name != "containers"}
-    containers = [
-        _without_knobs(container, spec.knobs.batch_size)
-        if container["name"] == resolved.container["name"]
-        else container
-        for container in resolved.template["spec"]["containers"]
-    ]
+    pod = without_knobs(resolved.stand, spec.knobs)
     bodies = [
         config_maps.get(reference.config_map, {}).get(reference.key)
         for reference in (spec.load.payload_ref,)
@@ -59,7 +53,7 @@ def trial_basis(
     ]
     if spec.quality is not None:
         bodies.append(config_maps.get(spec.quality.golden_config_map, {}).get(spec.quality.key))
-    content = [values_of(spec, "Trials"), pod, containers, bodies]
+    content = [values_of(spec, "Trials"), pod, bodies]
     return digest(canonical_json(content))[:_LENGTH]
 
 
@@ -87,10 +81,10 @@ def kept_trials(
     batches = {batch for _, batch in named}
     if spec.knobs.batch_size is not None:
         batches |= set(spec.knobs.batch_size.values)
-    of_candidate: dict[tuple[str, int | None], list[TrialRecord]] = {}
+    of_candidate: dict[Candidate, list[TrialRecord]] = {}
     for trial in finished(trials):
-        point = trial.candidate.image, trial.candidate.batch_size
-        if point[0] in images and point[1] in batches:
+        point = candidate_of(trial.candidate)
+        if point.image in images and point.batch_size in batches:
             of_candidate.setdefault(point, []).append(trial)
     kept = [same for same in of_candidate.values() if _says_enough(same, lowest)]
     return tuple(trial for trial in trials if any(trial in same for same in kept))
@@ -111,15 +105,3 @@ def _says_enough(trials: list[TrialRecord], lowest: float) -> bool:
     if any(trial.phase == "Failed" or trial.knee_rate is not None for trial in trials):
         return True
     return any(level.offered_rate <= lowest for trial in trials for level in trial.levels)
-
-
-def _without_knobs(container: RawObject, knob: BatchSizeKnob | None) -> dict[str, Any]:
-    """Return the container without what a trial sets itself: the image and the batch cap."""
-    found = {name: part for name, part in container.items() if name != "image"}
-    if knob is not None and knob.env is not None:
-        entries = container.get("env") or ()
-        found["env"] = [entry for entry in entries if entry.get("name") != knob.env]
-    elif knob is not None and knob.argument is not None:
-        args = tuple(str(argument) for argument in container.get("args") or ())
-        found["args"] = set_flag(args, knob.argument, None)
-    return found

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, RolloutIntent
-from infertune.core.knobs import KnobProblem, find_container, values_of
 from infertune.core.last_good import last_good, noted, read_last_good
 from infertune.core.live_rollout import rollout_complete
 from infertune.core.manifests.apply_documents import (
@@ -106,14 +105,7 @@ def _is_open(intent: RolloutIntent, raw: RawObject) -> bool:
 
 def template_written(intent: RolloutIntent, target: RawObject, *, back: bool) -> bool:
     """Return whether the pod template holds the values that the intent wants."""
-    wanted = intent.before if back else intent.after
-    container = find_container(target["spec"]["template"], intent.container)
-    if isinstance(container, KnobProblem):
-        return False
-    found = values_of(container, intent.place)
-    if wanted.image is not None and found.image != wanted.image:
-        return False
-    return found.batch_value == wanted.batch_value and found.args == wanted.args
+    return template_holds(intent, target, back=back)
 
 
 def foreign_bounds(intent: RolloutIntent, live: LiveObjects) -> Bounds | None:

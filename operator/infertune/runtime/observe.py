@@ -27,6 +27,7 @@ from infertune.core.snapshot import (
 from infertune.core.trial_gate import keeps_slot, waits_in_line
 from infertune.ports import LiveQuery, MetricsSource, Scene
 from infertune.runtime.cache import WatchCache, WatchedPods, WorkloadKey, workload_of
+from infertune.runtime.config_reading import with_config_maps
 from infertune.runtime.slots import TrialSlots
 from infertune.runtime.target_reading import TargetReader
 from infertune.runtime.trial_world import TrialWorld
@@ -73,7 +74,7 @@ class Observer:
         jobs = self._namespace.list_jobs(where, tuning.uid) if wanted.jobs else ()
         # What could pick a trial's pods matters before they are made, and costs a dozen lists.
         choosing = wanted.selectors and not any(job.role == "server" for job in jobs)
-        return Snapshot(
+        snapshot = Snapshot(
             now=now,
             tuning=tuning,
             target=target,
@@ -94,6 +95,7 @@ class Observer:
             other_autoscalers=tuple(str(raw["metadata"]["name"]) for raw in autoscalers[1:]),
             frozen=wanted.switches and self._frozen(),
         )
+        return with_config_maps(self._namespace, snapshot, wanted)
 
     def _wanted(self, tuning: TuningView, now: datetime) -> tuple[Needs, Slot | None]:
         """Return what to read; who only waits in the line costs the cluster nothing."""

@@ -9,7 +9,14 @@ from infertune.api.spec import TuningSpec
 from infertune.api.v1alpha1 import parse_spec
 from infertune.core.resolve import Resolved, resolve
 from infertune.core.trial_basis import spec_digest, trial_basis
-from tests.builders import raw_spec, snapshot_of, tuning_of
+from tests.builders import (
+    container_of,
+    deployment_of,
+    raw_spec,
+    snapshot_of,
+    target_of,
+    tuning_of,
+)
 
 # Everything is set, so that every field has a value to be changed.
 FULL: dict[str, Any] = raw_spec(
@@ -36,6 +43,7 @@ OTHERS: dict[str, Any] = {
     "knobs.replicas.min": 2,
     "knobs.replicas.max": 7,
     "knobs.images": ["registry.test/other:1"],
+    "knobs.settings": [{"name": "threads", "env": "THREADS", "values": ["1"]}],
     "load.port": 8081,
     "load.path": "/other",
     "load.method": "GET",
@@ -104,7 +112,8 @@ def spec_with(path: str | None = None, value: Any = None) -> TuningSpec:
 
 
 def basis(spec: TuningSpec) -> str:
-    resolved = resolve(snapshot_of(tuning_of(spec=spec)), spec)
+    target = target_of(deployment_of(container_of(args=["serve"])))
+    resolved = resolve(snapshot_of(tuning_of(spec=spec), target=target), spec)
     assert isinstance(resolved, Resolved)
     return trial_basis(spec, resolved, {})
 

@@ -1,52 +1,25 @@
-"""Where the batch cap stands, and how it is read and turned without touching anything else."""
+"""Where knobs stand in a container, how they are read, and what is refused by name."""
 
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from infertune.api.status import BatchPlace, TemplateValues
+from infertune.api.knobs import SettingKnob
+from infertune.api.status import BatchPlace
+from infertune.core.arguments import Flag
 from infertune.core.knobs import (
+    FlagSpot,
     KnobProblem,
+    duplicate_env,
     find_container,
+    locate_flag,
     read_batch,
-    set_flag,
-    values_of,
-    with_values,
 )
-from tests.builders import IMAGE, OTHER_IMAGE, container_of
+from infertune.core.turning import Stand, read_setting
+from tests.builders import container_of
 
 ENV = BatchPlace(env="MAX_BATCH")
 FLAG = BatchPlace(argument="--max-batch")
-OTHERS = st.lists(
-    st.sampled_from(["serve", "--port", "8080", "--max-batch-wait=3", "-v", "--max"]), max_size=6
-)
-
-
-@given(before=OTHERS, behind=OTHERS, value=st.integers(1, 999), form=st.sampled_from("= "))
-def test_a_flag_is_set_in_its_own_form_and_set_back_to_the_letter(
-    before: list[str], behind: list[str], value: int, form: str
-) -> None:
-    flag = [f"--max-batch={7}"] if form == "=" else ["--max-batch", "7"]
-    args = (*before, *flag, *behind)
-    turned = set_flag(args, "--max-batch", str(value))
-    assert len(turned) == len(args)
-    assert read_batch({"args": turned}, FLAG) == value
-    assert set_flag(turned, "--max-batch", "7") == args
-
-
-@given(args=OTHERS, value=st.integers(1, 999))
-def test_a_flag_that_was_absent_is_added_and_taken_out_again(args: list[str], value: int) -> None:
-    turned = set_flag(tuple(args), "--max-batch", str(value))
-    assert turned == (*args, f"--max-batch={value}")
-    assert set_flag(turned, "--max-batch", None) == tuple(args)
-
-
-def test_a_flag_without_its_value_at_the_end_gets_one_or_goes() -> None:
-    assert set_flag(("serve", "--f"), "--f", "3") == ("serve", "--f", "3")
-    assert set_flag(("serve", "--f"), "--f", None) == ("serve",)
-    assert set_flag(("--f", "3", "x"), "--f", None) == ("x",)
 
 
 @pytest.mark.parametrize(
@@ -60,17 +33,36 @@ def test_a_flag_without_its_value_at_the_end_gets_one_or_goes() -> None:
         ({"args": ["--max-batches=8"]}, FLAG, None),
         ({"command": ["python", "serve.py"]}, FLAG, None),
         ({"command": ["bash"], "args": ["serve.sh"]}, FLAG, None),
+        ({"command": ["bash", "serve.sh", "-c", "x", "--max-batch", "8"]}, FLAG, 8),
+        ({"command": ["serve", "--max-batch=8"]}, FLAG, 8),
         ({"env": [{"name": "MAX_BATCH", "value": "many"}]}, ENV, "KnobUnreadable"),
         ({"env": [{"name": "MAX_BATCH"}]}, ENV, "KnobUnreadable"),
         ({"env": [{"name": "MAX_BATCH", "valueFrom": {}}]}, ENV, "KnobFromReference"),
         ({"env": [{"name": "MAX_BATCH", "value": "1"}] * 2}, ENV, "KnobDuplicated"),
         ({"args": ["--max-batch=1", "--max-batch", "2"]}, FLAG, "KnobDuplicated"),
+        (
+            {"command": ["serve", "--max-batch=1"], "args": ["--max-batch=1"]},
+            FLAG,
+            "KnobDuplicated",
+        ),
         ({"args": ["--max-batch"]}, FLAG, "KnobUnreadable"),
-        ({"command": ["sh", "-c", "serve --max-batch=8"]}, FLAG, "ShellCommand"),
-        ({"command": ["/bin/sh"], "args": ["-c", "serve"]}, FLAG, "ShellCommand"),
-        ({"args": ["/usr/bin/bash", "-ec", "serve"]}, FLAG, "ShellCommand"),
-        ({"command": ["/usr/bin/env", "bash", "-c", "serve"]}, FLAG, "ShellCommand"),
-        ({"command": ["serve", "--max-batch=8"]}, FLAG, "KnobInCommand"),
+        ({"args": ["--max-batch", "--verbose"]}, FLAG, "KnobUnreadable"),
+        ({"args": ["--max-batch=$(CAP)"]}, FLAG, "KnobUnreadable"),
+        ({"args": ["x" * 20_000]}, FLAG, "ArgumentsTooLong"),
+        ({"args": ["x"] * 513}, FLAG, "ArgumentsTooLong"),
+        ({}, FLAG, "ArgumentsInImage"),
+        ({"command": ["sh", "-c", "serve --max-batch=8"]}, FLAG, 8),
+        ({"command": ["/bin/sh"], "args": ["-c", "serve --max-batch 8 &"]}, FLAG, 8),
+        ({"args": ["/usr/bin/bash", "-ec", "serve\nrun --max-batch 8\n"]}, FLAG, 8),
+        ({"command": ["/usr/bin/env", "bash", "-o", "pipefail", "-c", "a --max-batch=8"]}, FLAG, 8),
+        ({"command": ["tini", "--", "sh", "-c", "'serve --max-batch=8'"]}, FLAG, 8),
+        ({"command": ["sh", "-c", "serve"]}, FLAG, "ShellCommand"),
+        ({"command": ["sh", "-c", "serve --max-batch=$CAP"]}, FLAG, "ShellCommand"),
+        ({"command": ["sh", "-c", "serve --max-batch='8 9'"]}, FLAG, "ShellCommand"),
+        ({"command": ["sh", "-c", "a --max-batch=8; b --max-batch=4"]}, FLAG, "ShellCommand"),
+        ({"command": ["sh", "-c", "a --max-batch 8 # --max-batch 4"]}, FLAG, "ShellCommand"),
+        ({"command": ["sh", "-c", "serve # --max-batch 4"]}, FLAG, "ShellCommand"),
+        ({"command": ["sh", "-c", 'serve "$@"', "--", "--max-batch=8"]}, FLAG, "ShellCommand"),
     ],
 )
 def test_the_cap_is_read_or_the_reason_is_named(
@@ -78,44 +70,60 @@ def test_the_cap_is_read_or_the_reason_is_named(
 ) -> None:
     found = read_batch(container, place)
     assert (found.reason if isinstance(found, KnobProblem) else found) == wanted
+    if isinstance(found, KnobProblem):
+        assert (place.env or place.argument or "") in found.message
+        assert ":" in found.message or "not a whole number" in found.message
 
 
-def test_values_are_kept_letter_by_letter_so_that_the_way_back_restores_them() -> None:
-    assert values_of(container_of("08"), ENV) == TemplateValues(image=IMAGE, batch_value="08")
-    assert values_of(container_of(None), ENV) == TemplateValues(image=IMAGE)
-    assert values_of(container_of(args=["a"]), FLAG) == TemplateValues(image=IMAGE, args=("a",))
-    assert values_of(container_of(), FLAG) == TemplateValues(image=IMAGE)
-    assert values_of(container_of("3"), None) == TemplateValues(image=IMAGE)
+def test_a_flag_belongs_where_it_stands_and_an_absent_one_into_the_arguments() -> None:
+    flag = Flag("--f")
+    assert locate_flag({"command": ["s", "--f=1"], "args": ["x"]}, flag) == FlagSpot("command")
+    assert locate_flag({"command": ["s"], "args": ["--f=1"]}, flag) == FlagSpot("args")
+    assert locate_flag({"command": ["s"]}, flag) == FlagSpot("args")
+    assert locate_flag({"command": ["sh", "-c"], "args": ["s --f 1"]}, flag) == FlagSpot("args", 0)
+    assert locate_flag({"command": ["sh", "-c", "s --f 1"]}, flag) == FlagSpot("command", 2)
+
+
+def test_any_variable_that_stands_twice_is_named_though_it_is_no_knob() -> None:
+    doubled = {"name": "server", "env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}
+    found = duplicate_env(doubled)
+    assert found == KnobProblem(
+        "KnobDuplicated", "env A stands 2 times in container 'server': keep one"
+    )
+    assert duplicate_env(container_of("1")) is None
+    assert duplicate_env({}) is None
+
+
+def cpu(bound: str, *values: str) -> SettingKnob:
+    place = {"name": "cpu", "bound": bound}
+    return SettingKnob.model_validate({"name": "cores", "resource": place, "values": values})
 
 
 @pytest.mark.parametrize(
-    ("container", "place", "batch", "wanted"),
+    ("requests", "limits", "bound", "wanted"),
     [
-        (container_of("08"), ENV, 8, TemplateValues(image=OTHER_IMAGE, batch_value="08")),
-        (container_of("8"), ENV, 4, TemplateValues(image=OTHER_IMAGE, batch_value="4")),
-        (container_of(None), ENV, None, TemplateValues(image=OTHER_IMAGE)),
-        (container_of(None), ENV, 4, TemplateValues(image=OTHER_IMAGE, batch_value="4")),
-        (container_of(), FLAG, 4, TemplateValues(image=OTHER_IMAGE, args=("--max-batch=4",))),
-        (container_of(), FLAG, None, TemplateValues(image=OTHER_IMAGE)),
-        (container_of("8"), None, 4, TemplateValues(image=OTHER_IMAGE)),
-        (
-            container_of(args=["--max-batch", "4", "-v"]),
-            FLAG,
-            8,
-            TemplateValues(image=OTHER_IMAGE, args=("--max-batch", "8", "-v")),
-        ),
+        (None, None, "Both", None),
+        ("1000m", "1", "Both", "1"),
+        (None, "2", "Both", "2"),
+        ("1", "2", "Both", "ResourcesDiffer"),
+        ("1", None, "Both", "ResourcesDiffer"),
+        ("500m", None, "Requests", "500m"),
+        (None, "2", "Requests", None),
+        ("500m", "1500m", "Requests", "ResourceBoundCrossed"),
+        ("500m", "1e3", "Requests", "500m"),
+        ("500m", "4", "Limits", "ResourceBoundCrossed"),
+        ("5", "8", "Limits", "ResourceBoundCrossed"),
+        (None, "8", "Limits", "8"),
     ],
 )
-def test_another_candidate_changes_the_image_and_the_cap_and_nothing_else(
-    container: dict[str, Any], place: BatchPlace | None, batch: int | None, wanted: TemplateValues
+def test_a_resource_is_read_in_the_servers_spelling_and_never_crosses_its_other_bound(
+    requests: str | None, limits: str | None, bound: str, wanted: str | None
 ) -> None:
-    found = with_values(values_of(container, place), place, image=OTHER_IMAGE, batch_size=batch)
-    assert found == wanted
-
-
-def test_an_unreadable_cap_is_nobodys_and_is_written_over() -> None:
-    values = TemplateValues(image=IMAGE, batch_value="many")
-    assert with_values(values, ENV, image=IMAGE, batch_size=4).batch_value == "4"
+    amounts = {"requests": {"cpu": requests}, "limits": {"cpu": limits}}
+    resources = {part: of for part, of in amounts.items() if of["cpu"] is not None}
+    container = container_of("1", resources=resources)
+    found = read_setting(Stand({}, container, {}), cpu(bound, "2", "0.25"))
+    assert (found.reason if isinstance(found, KnobProblem) else found) == wanted
 
 
 def test_the_container_is_named_or_the_only_one() -> None:

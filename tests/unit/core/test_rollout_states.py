@@ -359,7 +359,9 @@ def test_the_command_that_restores_by_hand() -> None:
 )
 def test_arguments_are_restored_or_where_they_stand_is_named(args: Any, words: str) -> None:
     place, before = BatchPlace(argument="--max-batch"), TemplateValues(args=args)
-    intent = intent_between(bounds=None).model_copy(update={"place": place, "before": before})
+    after = TemplateValues(args=("--max-batch=4",))
+    changed = {"place": place, "before": before, "after": after}
+    intent = intent_between(bounds=None).model_copy(update=changed)
     command = restore_command(KEY, spec_of(), intent)
     assert words in command
     assert len(command) <= 1024
@@ -368,11 +370,12 @@ def test_arguments_are_restored_or_where_they_stand_is_named(args: Any, words: s
 def test_the_owner_of_arguments_is_stored() -> None:
     knob = {"batchSize": {"argument": "--max-batch", "values": [4]}}
     fields = [managed("kustomize", args=True)]
-    raw = deployment_of(metadata={"managedFields": fields})
-    resolved = resolved_of(metadata={"managedFields": fields})
+    raw = deployment_of(container_of(args=["serve"]), metadata={"managedFields": fields})
+    resolved = resolve(snapshot_of(target=target_of(raw)), spec_of(knobs=knob))
+    assert isinstance(resolved, Resolved)
     assert BOUNDS is not None
     found = intent_of(KEY, spec_of(knobs=knob), resolved, Candidate(IMAGE, 4), BOUNDS)
     assert found is not None
     path = "spec.template.spec.containers[name=server].args"
     assert owners_before(found, raw, None) == {path: "kustomize"}
-    assert found.after.args == ("--max-batch=4",)
+    assert found.after.args == ("serve", "--max-batch=4")

@@ -8,7 +8,7 @@ but rising in the rate, and with a best batch inside the axis when large caps ar
 import math
 from dataclasses import dataclass, field
 
-from infertune.api.spec import ReplicaLimits
+from infertune.api.knobs import ReplicaLimits
 from infertune.core.capacity import replicas_for
 from infertune.core.outcomes import LevelPoint
 from infertune.core.search import Exhausted, Proposal, SearchRules, TrialOutcome, propose

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infertune.api.spec import ReplicaLimits
+from infertune.api.knobs import ReplicaLimits
 from infertune.api.status import Bounds
 from infertune.core.capacity import Carrier, choose, knee_of, replica_bounds, replicas_for
 from infertune.core.space import Candidate

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infertune.api.spec import ReplicaLimits
+from infertune.api.knobs import ReplicaLimits
 from infertune.core.capacity import replicas_for
 from infertune.core.ladder import ladder, limits_ladder, rate_for, spaced
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infertune.api.spec import ReplicaLimits
+from infertune.api.knobs import ReplicaLimits
 from infertune.api.status import Configuration, RateLevel, Reading, TrialRecord
 from infertune.core.outcomes import (
     FailureName,

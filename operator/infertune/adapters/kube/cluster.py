@@ -20,10 +20,12 @@ from infertune.adapters.kube.probe_results import ProbeResults
 from infertune.adapters.kube.writes import KubeWriter
 from infertune.api.v1alpha1 import API_VERSION, KIND
 from infertune.core.garbage import OwnObject
+from infertune.core.manifests.config_copy import LABEL_COPY
 from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID
 from infertune.core.ownership import FIELD_MANAGER
 from infertune.core.plan import Event
 from infertune.core.snapshot import (
+    CopyView,
     JobRole,
     JobView,
     Key,
@@ -164,6 +166,7 @@ class KubeCluster(KubeWriter):
             raw=workload,
             pods=targets.live_pods(targets.owned_by(pods, owners)),
             revision=targets.current_revision(workload, replica_sets),
+            history=targets.config_maps_of(replica_sets) if kind == "Deployment" else None,
         )
 
     def list_autoscalers(self, namespace: str, kind: str, name: str) -> tuple[RawObject, ...]:
@@ -252,6 +255,15 @@ class KubeCluster(KubeWriter):
         """Return the data of a ConfigMap, or None."""
         raw = self._get("v1", "ConfigMap", namespace, name)
         return None if raw is None else dict(raw.get("data") or {})
+
+    def fetch_whole_config_map(self, namespace: str, name: str) -> RawObject | None:
+        """Return a ConfigMap with all it holds, binary data too, or None."""
+        return self._get("v1", "ConfigMap", namespace, name)
+
+    def list_copies(self, namespace: str) -> tuple[CopyView, ...]:
+        """Return the copies of ConfigMaps that were made for knobs, by whichever tuning."""
+        path = list_path("v1", "ConfigMap", namespace)
+        return targets.copies(self._list(path, ("labelSelector", f"{LABEL_COPY}=true")))
 
     def _view(self, job: RawObject, role: JobRole, pod: RawObject | None) -> JobView:
         created_failure = None

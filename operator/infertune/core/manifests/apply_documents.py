@@ -11,10 +11,19 @@ from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, RolloutIntent, TemplateValues
-from infertune.core.knobs import KnobProblem, Place, find_container
 from infertune.core.last_good import PATH, RecordState, last_good, noted
 from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
-from infertune.core.ownership import fields_below, is_ours
+from infertune.core.manifests.template_fields import (
+    Path,
+    Value,
+    batch_path,
+    container_path,
+    fields_of,
+    ours,
+    put,
+    remove,
+    whole_key_references,
+)
 from infertune.core.plan import ApplyFields, FieldExpectation
 from infertune.core.snapshot import Key, RawObject
 from infertune.core.target_reference import target_of
@@ -32,12 +41,9 @@ def apply_template(
     named with the value they have.
     """
     record = record_after(intent, back=back)
-    new = intent.before if back else intent.after
-    document = _template_document(key, spec, intent, live, (new, record))
-    expectations = (
-        *template_expectations(intent, back=back),
-        FieldExpectation(PATH, noted(live), record),
-    )
+    expected = template_expectations(intent, back=back)
+    document = _template_document(key, spec, intent, live, (expected, record))
+    expectations = (*expected, FieldExpectation(PATH, noted(live), record))
     return ApplyFields(document=document, expectations=expectations, adopt=not back)
 
 
@@ -48,7 +54,7 @@ def settle_template(
     record = last_good(intent, "Settled")
     fields = template_expectations(intent, back=False)
     expectations = (*standing_still(fields), FieldExpectation(PATH, noted(live), record))
-    document = _template_document(key, spec, intent, live, (intent.after, record))
+    document = _template_document(key, spec, intent, live, (fields, record))
     return ApplyFields(document=document, expectations=expectations, adopt=False)
 
 
@@ -97,39 +103,24 @@ def record_after(intent: RolloutIntent, *, back: bool) -> str | None:
     return None if back and not intent.after_tuning else last_good(intent, state)
 
 
-def container_fields(name: str, values: TemplateValues, place: Place | None) -> dict[str, Any]:
-    """Return the container entry of an apply document; an absent value is left out."""
-    fields: dict[str, Any] = {"name": name}
-    if values.image is not None:
-        fields["image"] = values.image
-    if place is None:
-        return fields
-    if place.argument is not None and values.args is not None:
-        fields["args"] = list(values.args)
-    elif place.env is not None and values.batch_value is not None:
-        fields["env"] = [{"name": place.env, "value": values.batch_value}]
-    return fields
-
-
 def standing_still(fields: tuple[FieldExpectation, ...]) -> tuple[FieldExpectation, ...]:
     """Return the expectations that these fields hold their new values already."""
     return tuple(FieldExpectation(field.path, field.new, field.new) for field in fields)
 
 
 def template_expectations(intent: RolloutIntent, *, back: bool) -> tuple[FieldExpectation, ...]:
-    """Return what must stand in the template's fields before it is written forward or back."""
-    old, new = (intent.after, intent.before) if back else (intent.before, intent.after)
-    base = ("spec", "template", "spec", "containers", f"name={intent.container}")
-    found: list[FieldExpectation] = []
-    if new.image is not None:
-        found.append(FieldExpectation((*base, "image"), old.image, new.image))
+    """Return what must stand in the template's fields before it is written forward or back.
+
+    This is the list of all fields that the rollout writes there. A list of arguments is compared
+    whole: where somebody has changed any other argument of it, nothing is written.
+    """
+    before, after = (_fields(intent, values) for values in (intent.before, intent.after))
+    old, new = (after, before) if back else (before, after)
+    paths = dict.fromkeys((*old, *new))
     place = intent.place
-    if place is not None and place.argument is not None:
-        found.append(FieldExpectation((*base, "args"), old.args, new.args))
-    elif place is not None and place.env is not None:
-        path = (*base, "env", f"name={place.env}", "value")
-        found.append(FieldExpectation(path, old.batch_value, new.batch_value))
-    return tuple(found)
+    if place is not None and place.env is not None:
+        paths[batch_path(intent.container, place.env)] = None
+    return tuple(FieldExpectation(path, old.get(path), new.get(path)) for path in paths)
 
 
 def _template_document(
@@ -137,10 +128,10 @@ def _template_document(
     spec: TuningSpec,
     intent: RolloutIntent,
     live: RawObject,
-    content: tuple[TemplateValues, str | None],
+    content: tuple[tuple[FieldExpectation, ...], str | None],
 ) -> dict[str, Any]:
-    """Return the document of the values and the record; a record of None is left out."""
-    values, record = content
+    """Return the document of the fields and the record; a record of None is left out."""
+    fields, record = content
     kind, name = target_of(spec, intent)
     metadata: dict[str, Any] = {
         "name": name,
@@ -149,36 +140,34 @@ def _template_document(
     }
     if record is not None:
         metadata["annotations"] = {ANNOTATION_LAST_GOOD: record}
-    container = container_fields(intent.container, values, intent.place)
     return {
         "apiVersion": spec.target_ref.api_version,
         "kind": kind,
         "metadata": metadata,
-        "spec": {"template": {"spec": {"containers": [_with_kept(container, intent, live)]}}},
+        **_template(intent, fields, live),
     }
 
 
-def _with_kept(fields: dict[str, Any], intent: RolloutIntent, live: RawObject) -> dict[str, Any]:
-    """Add what is ours in this container but not of this rollout, with the value it has."""
-    container = find_container(live["spec"]["template"], intent.container)
-    if isinstance(container, KnobProblem):
-        return fields
-    managed = live["metadata"].get("managedFields", ())
-    base = ("f:spec", "f:template", "f:spec", "f:containers", f'k:{{"name":"{intent.container}"}}')
-    kept = dict(fields)
-    by_flag = intent.place is not None and intent.place.argument is not None
-    for name, of_this_rollout in (("image", intent.before.image is not None), ("args", by_flag)):
-        if not of_this_rollout and name in container and is_ours(managed, (*base, f"f:{name}")):
-            kept[name] = container[name]
-    ours = fields_below(managed, (*base, "f:env"))
-    turned = intent.place.env if intent.place is not None else None
-    entries = [
-        {"name": entry["name"], "value": entry["value"]}
-        for entry in container.get("env", ())
-        if entry["name"] != turned
-        and "value" in entry
-        and f'k:{{"name":"{entry["name"]}"}}' in ours
-    ]
-    if entries:
-        kept["env"] = [*kept.get("env", ()), *entries]
-    return kept
+def _fields(intent: RolloutIntent, values: TemplateValues) -> dict[Path, Value]:
+    """Return the fields that these values stand for; arguments that stay are not written."""
+    if intent.before.args == intent.after.args:
+        values = values.model_copy(update={"args": None})
+    if intent.before.command == intent.after.command:
+        values = values.model_copy(update={"command": None})
+    return fields_of(intent.container, intent.place, values)
+
+
+def _template(
+    intent: RolloutIntent, expectations: tuple[FieldExpectation, ...], live: RawObject
+) -> dict[str, Any]:
+    """Return what is ours from earlier rollouts, with the values it has, and what this one sets."""
+    document = ours(live)
+    put(document, (*container_path(intent.container), "name"), intent.container)
+    for field in expectations:
+        remove(document, field.path)
+    for field in expectations:
+        if field.new is not None:
+            put(document, field.path, field.new)
+    put(document, (*container_path(intent.container), "name"), intent.container)
+    whole_key_references(document, intent.container, live)
+    return document

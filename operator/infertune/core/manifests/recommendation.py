@@ -9,17 +9,17 @@ from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, TemplateValues
-from infertune.core.manifests.apply_documents import (
-    AUTOSCALER_API,
-    AUTOSCALER_KIND,
-    container_fields,
-)
+from infertune.core.config_copies import ConfigCopy
+from infertune.core.manifests.apply_documents import AUTOSCALER_API, AUTOSCALER_KIND
+from infertune.core.manifests.config_copy import copy_manifest
 from infertune.core.manifests.naming import labels, object_metadata
+from infertune.core.manifests.template_fields import container_path, fields_of, put
 from infertune.core.render import canonical_json, digest
 from infertune.core.snapshot import RawObject, TuningView
 
 PATCH_KEY = "patch.json"
 AUTOSCALER_PATCH_KEY = "autoscaler-patch.json"
+COPIES_KEY = "config-maps.json"
 _SHORT = 8
 _LONGEST_PREFIX = 200
 
@@ -30,10 +30,16 @@ def patches(
     values: TemplateValues,
     autoscaler: str | None,
     bounds: Bounds | None,
+    copies: tuple[ConfigCopy, ...] = (),
 ) -> dict[str, str]:
-    """Return the patch of each object as JSON text, for ``kubectl patch --patch-file``."""
-    entry = container_fields(container, values, spec.knobs.batch_size)
-    template: dict[str, Any] = {"spec": {"template": {"spec": {"containers": [entry]}}}}
+    """Return the patch of each object as JSON text, for ``kubectl patch --patch-file``.
+
+    Copies of ConfigMaps that the patch refers to are a list of their own, to be applied first.
+    """
+    template: dict[str, Any] = {}
+    put(template, (*container_path(container), "name"), container)
+    for path, value in fields_of(container, spec.knobs.batch_size, values).items():
+        put(template, path, value)
     reference = spec.target_ref
     head = {
         "apiVersion": reference.api_version,
@@ -50,6 +56,9 @@ def patches(
                 "spec": bounds.model_dump(by_alias=True),
             }
         )
+    if copies:
+        items = [copy_manifest(copy, None) for copy in copies]
+        found[COPIES_KEY] = canonical_json({"apiVersion": "v1", "kind": "List", "items": items})
     return found
 
 

@@ -4,14 +4,14 @@ Role: one server start of one candidate, as a Job. Must not know: rates, results
 and not a Deployment, so that a dead operator never leaves a ghost that holds a GPU.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TemplateValues
 from infertune.core.manifests.naming import labels
 from infertune.core.manifests.probe_jobs import PROBE_DEADLINE_SECONDS, job
+from infertune.core.manifests.template_fields import only_variables, pod_with
 from infertune.core.manifests.trial_pod import copied_annotations, copied_pod, mesh_labels
 from infertune.core.placement import Pin
 from infertune.core.resolve import Resolved
@@ -36,13 +36,14 @@ def server_job(
     setting: Setting,
 ) -> RawObject:
     """Return the Job that starts the server with the candidate's values, on nodes like ``pin``."""
-    template = resolved.template
-    serving = str(resolved.container.get("name"))
+    serving, knob = str(resolved.container.get("name")), spec.knobs.batch_size
+    # Limits that a copy needs follow the candidate's resources, and no override its variables.
+    template = {
+        **resolved.template,
+        "spec": pod_with(resolved.template.get("spec", {}), serving, knob, values),
+    }
     pod_spec = copied_pod(template, serving, spec, setting.pin)
-    pod_spec["containers"] = [
-        _with_values(container, values, spec) if container.get("name") == serving else container
-        for container in pod_spec["containers"]
-    ]
+    pod_spec = pod_with(pod_spec, serving, knob, only_variables(values))
     if setting.installation.trial_priority_class:
         pod_spec["priorityClassName"] = setting.installation.trial_priority_class
     metadata = {
@@ -83,30 +84,3 @@ def selected_by(
         if picked is not None:
             return picked
     return None
-
-
-def _with_values(
-    container: Mapping[str, Any], values: TemplateValues, spec: TuningSpec
-) -> dict[str, Any]:
-    changed = dict(container)
-    if values.image is not None:
-        changed["image"] = values.image
-    knob = spec.knobs.batch_size
-    if knob is None:
-        return changed
-    if knob.argument is not None:
-        if values.args is not None:
-            changed["args"] = list(values.args)
-        return changed
-    changed["env"] = _env_with(container.get("env", ()), str(knob.env), values.batch_value)
-    return changed
-
-
-def _env_with(
-    entries: Sequence[Mapping[str, Any]], name: str, value: str | None
-) -> list[Mapping[str, Any]]:
-    """Return the entries with one set in its place: later ones may refer to it as $(NAME)."""
-    fresh = [] if value is None else [{"name": name, "value": value}]
-    names = [entry.get("name") for entry in entries]
-    at = names.index(name) if name in names else len(names)
-    return [*entries[:at], *fresh, *entries[at + 1 :]]

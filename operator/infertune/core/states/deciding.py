@@ -6,11 +6,12 @@ and published in the next, so that what is published is always what stands in st
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from infertune.api.conditions import Observation
 from infertune.api.status import (
-    Configuration,
     Reading,
     Recommendation,
     TrialRecord,
@@ -25,11 +26,11 @@ from infertune.core.manifests.recommendation import config_map_name, patch_diges
 from infertune.core.plan import Event
 from infertune.core.render import configuration_text
 from infertune.core.resolve import Problem, Resolved, resolve
-from infertune.core.space import Candidate
+from infertune.core.space import Candidate, candidate_of, configuration_of
+from infertune.core.states.copies import sweep_trial_copies
 from infertune.core.states.honest_no import nothing_keeps_it
 from infertune.core.states.pending import not_there
 from infertune.core.states.publishing import foreign_bounds, patch_content, publish
-from infertune.core.states.searching import candidate_of
 from infertune.core.story import Context, Outcome
 
 
@@ -39,24 +40,25 @@ def deciding(context: Context) -> Outcome:
     if isinstance(resolved, Problem):
         return not_there(resolved)
     if context.status.recommendation is None:
-        return _recommend(context, resolved)
+        outcome = _recommend(context, resolved)
+        return replace(outcome, effects=(*sweep_trial_copies(context), *outcome.effects))
     return publish(context, resolved, context.status.recommendation)
 
 
 def _recommend(context: Context, resolved: Resolved) -> Outcome:
-    incumbent = Candidate(resolved.image, resolved.batch_size)
+    incumbent = resolved.incumbent
     all_trials = _carriers(context, lambda _: True)
-    allowed = _carriers(context, lambda trial: _may_apply(trial, incumbent))
+    allowed = _carriers(context, lambda trial: not _unchecked(context, trial, incumbent))
     choice = _choice(context, allowed, incumbent)
     better = _choice(context, all_trials, incumbent)
     if choice is None and better is None:
         return nothing_keeps_it(context, resolved.gpus)
-    withheld: str | None = None
+    withheld: Candidate | None = None
     if choice is None:
         assert better is not None
-        choice, withheld = better, better.candidate.image
+        choice, withheld = better, better.candidate
     elif better is not None and better.replicas < choice.replicas:
-        withheld = better.candidate.image
+        withheld = better.candidate
     recommendation = _recommendation(context, resolved, choice, withheld)
     words = f"{configuration_text(recommendation.configuration)}: {recommendation.reason}"
     not_written = foreign_bounds(resolved, choice.bounds)
@@ -101,22 +103,36 @@ def _carriers(context: Context, wanted: Callable[[TrialRecord], bool]) -> tuple[
     return tuple(Carrier(candidate, knee) for candidate, knee in knees if knee is not None)
 
 
-def _may_apply(trial: TrialRecord, incumbent: Candidate) -> bool:
-    """An image is applied only when its answers were checked."""
-    return trial.candidate.image == incumbent.image or trial.quality_drop_percent is not None
+def _unchecked(context: Context, trial: TrialRecord, incumbent: Candidate) -> tuple[str, ...]:
+    """Return what the trial changed that may change answers, which were not checked."""
+    if trial.quality_drop_percent is not None:
+        return ()
+    return _changed_answers(context, candidate_of(trial.candidate), incumbent)
+
+
+def _changed_answers(
+    context: Context, candidate: Candidate | None, incumbent: Candidate
+) -> tuple[str, ...]:
+    """Return what differs from today's configuration and may change answers."""
+    if candidate is None:
+        return ()
+    old, new = dict(incumbent.settings), dict(candidate.settings)
+    image = ("image",) if candidate.image != incumbent.image else ()
+    settings = (
+        setting.name
+        for setting in context.spec.knobs.settings
+        if setting.changes_answers and old.get(setting.name) != new.get(setting.name)
+    )
+    return (*image, *settings)
 
 
 def _recommendation(
-    context: Context, resolved: Resolved, choice: Choice, withheld: str | None
+    context: Context, resolved: Resolved, choice: Choice, withheld: Candidate | None
 ) -> Recommendation:
     trial = _trial_behind(context, choice)
     image, moving = _image(resolved, choice, trial)
-    configuration = Configuration(
-        batch_size=choice.candidate.batch_size,
-        image=image,
-        min_replicas=choice.bounds.min_replicas,
-        max_replicas=choice.bounds.max_replicas,
-    )
+    settled = {**choice.bounds.model_dump(), "image": image}
+    configuration = configuration_of(choice.candidate).model_copy(update=settled)
     content = patch_content(context, resolved, configuration)
     spec = context.spec
     price = declared_price(
@@ -137,8 +153,24 @@ def _recommendation(
         patch_config_map=config_map_name(context.tuning, patch_digest(content)),
         digest=patch_digest(content),
         reason=choice.why + moving,
-        image_only_recommended=image if withheld == choice.candidate.image else withheld,
+        **_withheld(context, resolved, choice.candidate, withheld, image),
     )
+
+
+def _withheld(
+    context: Context, resolved: Resolved, chosen: Candidate, withheld: Candidate | None, image: str
+) -> dict[str, Any]:
+    """Return what the recommendation says of changes whose answers were not checked."""
+    if withheld is None:
+        return {}
+    alone = withheld == chosen
+    changed = _changed_answers(context, withheld, resolved.incumbent)
+    other = image if alone else withheld.image
+    return {
+        "unchecked": changed if alone else (),
+        "withheld": configuration_text(configuration_of(withheld))[:1024],
+        "image_only_recommended": other if withheld.image != resolved.image else None,
+    }
 
 
 def _trial_behind(context: Context, choice: Choice) -> TrialRecord:

@@ -18,9 +18,11 @@ from infertune.core.render import configuration_text, reading, shown
 from infertune.core.resolve import Problem, Resolved, missing_config_map, resolve
 from infertune.core.snapshot import LiveEvidence
 from infertune.core.states.cleanup import delete_jobs
+from infertune.core.states.copies import sweep_target_copies, sweep_trial_copies
 from infertune.core.states.recovery import baseline_configuration, baseline_figures, open_rollout
 from infertune.core.story import Context, Outcome
 from infertune.core.trial_basis import kept_trials, trial_basis
+from infertune.core.turning import slots_of
 
 LOOK_AGAIN_SECONDS = 15.0
 
@@ -31,8 +33,9 @@ def pending(context: Context) -> Outcome:
     Jobs of an earlier generation, or of a target that vanished, hold devices for nothing.
     """
     leftovers = delete_jobs(context.key, context.snapshot.jobs)
+    copies = (*sweep_trial_copies(context), *sweep_target_copies(context))
     outcome = _look(context)
-    return replace(outcome, effects=(*leftovers, *outcome.effects))
+    return replace(outcome, effects=(*leftovers, *copies, *outcome.effects))
 
 
 def _look(context: Context) -> Outcome:
@@ -65,7 +68,8 @@ def _dropped(context: Context, resolved: Resolved) -> tuple[ReleaseFields, ...]:
     """Return the release of fields that earlier knobs wrote and no knob of today declares."""
     target = context.snapshot.target
     assert target is not None
-    declared = declared_paths(context.spec.knobs, str(resolved.container["name"]))
+    knobs, name = context.spec.knobs, str(resolved.container["name"])
+    declared = declared_paths(knobs, name, slots_of(resolved.stand, knobs))
     return release_dropped(context.key, target.raw, declared)
 
 

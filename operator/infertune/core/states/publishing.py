@@ -11,7 +11,7 @@ from infertune.core.autoscaling import not_ours, scaled_object_patch
 from infertune.core.evidence import NoData
 from infertune.core.expected_load import expected_load
 from infertune.core.intents import intent_of, restore_command
-from infertune.core.knobs import values_of, with_values
+from infertune.core.manifests.config_copy import target_copies
 from infertune.core.manifests.recommendation import (
     patch_digest,
     patches,
@@ -21,12 +21,13 @@ from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import configuration_text, number
 from infertune.core.resolve import Resolved
 from infertune.core.slo import required_verification_seconds
+from infertune.core.space import Candidate, candidate_of
 from infertune.core.states.entitlement import gitops_entries, not_entitled
 from infertune.core.states.freezing import frozen
 from infertune.core.states.holding import held_back, notes_of
 from infertune.core.states.recovery import runs_tuned_values
-from infertune.core.states.searching import candidate_of
 from infertune.core.story import Context, Outcome
+from infertune.core.turning import in_shell_string, turned
 
 
 def publish(context: Context, resolved: Resolved, recommendation: Recommendation) -> Outcome:
@@ -57,19 +58,26 @@ def publish(context: Context, resolved: Resolved, recommendation: Recommendation
         return held
     foreign = foreign_bounds(resolved, bounds)
     notes = (*([foreign] if foreign else []), *notes_of(context, resolved, intent))
-    return _open_rollout(context, chosen, intent, effects, notes)
+    copies = _copies(context, resolved, candidate)
+    return _open_rollout(context, chosen, intent, (*effects, *copies), notes)
+
+
+def _copies(context: Context, resolved: Resolved, candidate: Candidate) -> tuple[Effect, ...]:
+    """Return the creation of the ConfigMap copies that the new template refers to."""
+    wanted = turned(resolved.stand, context.spec.knobs, candidate, resolved.uid)
+    assert context.snapshot.target is not None
+    target = context.snapshot.target.raw
+    copies = target_copies(wanted.copies, context.key.namespace, target)
+    return tuple(CreateObject(copy) for copy in copies)
 
 
 def patch_content(context: Context, resolved: Resolved, chosen: Configuration) -> dict[str, str]:
     """Return the patches that lead from the target as it stands to the chosen configuration."""
-    knob = context.spec.knobs.batch_size
-    values = with_values(
-        values_of(resolved.container, knob), knob, image=chosen.image, batch_size=chosen.batch_size
-    )
+    wanted = turned(resolved.stand, context.spec.knobs, candidate_of(chosen), resolved.uid)
     name = str(resolved.container["name"])
     bounds, owner = bounds_wanted(chosen), resolved.bounds_owner
     autoscaler = resolved.autoscaler if owner is None else None
-    found = patches(context.spec, name, values, autoscaler, bounds)
+    found = patches(context.spec, name, wanted.values, autoscaler, bounds, wanted.copies)
     intent = intent_of(context.key, context.spec, resolved, candidate_of(chosen), bounds)
     return found | scaled_object_patch(owner, bounds) | gitops_entries(context, intent)
 
@@ -93,17 +101,34 @@ def _why_not_applied(
     context: Context, resolved: Resolved, recommendation: Recommendation
 ) -> Observation | None:
     """Return what keeps a recommendation from being written, or None."""
-    image = recommendation.configuration.image
+    chosen = recommendation.configuration
     if context.spec.mode == "Recommend":
         words = "Recommend: nothing is written to the target; see the patch in the ConfigMap"
         return Observation("Applied", "False", "RecommendOnly", words)
-    if image != resolved.image and recommendation.image_only_recommended == image:
-        words = f"image {image} is recommended only: spec.quality declares no check"
-        return Observation("Applied", "False", "QualityUndeclared", words)
+    legacy = chosen.image != resolved.image and (
+        recommendation.image_only_recommended == chosen.image
+    )
+    if recommendation.unchecked or legacy:
+        return Observation("Applied", "False", "QualityUndeclared", _unchecked(recommendation))
+    lines = in_shell_string(resolved.stand, context.spec.knobs, candidate_of(chosen))
+    if lines:
+        words = f"a shell string is its author's to change: {'; '.join(lines)}; nothing is written"
+        return Observation("Applied", "False", "ShellCommand", words)
     short = verification_too_short(context)
     if short is not None:
         return Observation("Applied", "False", "VerificationTooShort", short)
     return None
+
+
+def _unchecked(recommendation: Recommendation) -> str:
+    """Say what is recommended only, and what would let it be applied."""
+    chosen = recommendation.configuration
+    settings = chosen.settings or {}
+    named = (
+        f"image {chosen.image}" if name == "image" else f"{name}={settings.get(name, 'unset')}"
+        for name in recommendation.unchecked or ("image",)
+    )
+    return f"{', '.join(named)} is recommended only: spec.quality declares no check"
 
 
 def _open_rollout(

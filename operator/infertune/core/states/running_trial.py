@@ -10,7 +10,7 @@ from dataclasses import replace
 from infertune.api.status import TrialRecord
 from infertune.core.admission import refusal_of
 from infertune.core.budget import spent_now
-from infertune.core.knobs import values_of, with_values
+from infertune.core.manifests.config_copy import trial_copies
 from infertune.core.manifests.load_arguments import load_arguments
 from infertune.core.manifests.probe_jobs import load_job
 from infertune.core.manifests.trial_server import Setting, server_job
@@ -19,6 +19,7 @@ from infertune.core.plan import CreateObject, Event
 from infertune.core.render import configuration_text, number, shown
 from infertune.core.resolve import Resolved
 from infertune.core.snapshot import JobView
+from infertune.core.space import candidate_of
 from infertune.core.story import Context, Outcome
 from infertune.core.trial_gate import WAITING_FOR_SLOT, YIELDED, crowded, gate, starved
 from infertune.core.trial_result import Ending, ended, with_result
@@ -31,6 +32,7 @@ from infertune.core.trials import (
     load_blocked,
     next_step,
 )
+from infertune.core.turning import turned
 
 TRIAL_WAIT_SECONDS = 3.0
 
@@ -118,16 +120,16 @@ def _start(context: Context, resolved: Resolved, record: TrialRecord, step: Tria
     if crowded(context.snapshot.slot) is not None:
         # Decided before this operator started; its server was never made.
         return Outcome(requeue_seconds=TRIAL_WAIT_SECONDS)
-    knob = context.spec.knobs.batch_size
-    values = with_values(
-        values_of(resolved.container, knob),
-        knob,
-        image=record.candidate.image,
-        batch_size=record.candidate.batch_size,
-    )
+    candidate = candidate_of(record.candidate)
+    wanted = turned(resolved.stand, context.spec.knobs, candidate, context.tuning.uid)
     setting = Setting(installation, pin(context, resolved))
-    manifest = server_job(context.tuning, context.spec, record.name, values, resolved, setting)
-    return Outcome(effects=(CreateObject(manifest),), requeue_seconds=TRIAL_WAIT_SECONDS)
+    manifest = server_job(
+        context.tuning, context.spec, record.name, wanted.values, resolved, setting
+    )
+    # A pod that finds its ConfigMap missing waits, or fails for good: the copies come first.
+    made = (*trial_copies(context.tuning, wanted.copies), manifest)
+    effects = tuple(CreateObject(raw) for raw in made)
+    return Outcome(effects=effects, requeue_seconds=TRIAL_WAIT_SECONDS)
 
 
 def _not_now(context: Context, resolved: Resolved) -> Ending | None:

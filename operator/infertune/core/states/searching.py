@@ -8,7 +8,7 @@ repeats nothing.
 
 from infertune.api.conditions import Observation
 from infertune.api.spec import Slo
-from infertune.api.status import Configuration, LiveFigures, Spent, TrialRecord
+from infertune.api.status import LiveFigures, Spent, TrialRecord
 from infertune.core.budget import exceeded, spent_now
 from infertune.core.manifests.naming import trial_name
 from infertune.core.plan import Event
@@ -17,7 +17,7 @@ from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.search import Exhausted, Proposal, SearchRules, outcome_of, propose
 from infertune.core.slo import allowed_fraction
 from infertune.core.snapshot import JobView
-from infertune.core.space import Candidate, SearchSpace
+from infertune.core.space import SearchSpace, candidate_of, configuration_of
 from infertune.core.states.cleanup import delete_jobs
 from infertune.core.states.lending import borrow_first
 from infertune.core.states.no_trial import held
@@ -26,6 +26,7 @@ from infertune.core.states.running_trial import drive
 from infertune.core.story import Context, Outcome
 from infertune.core.trial_basis import INTERRUPTED
 from infertune.core.trial_gate import YIELDED, crowded, gate, waits_in_line
+from infertune.core.turning import setting_values
 
 CLEANUP_WAIT_SECONDS = 1.0
 NEAR_SECONDS = 3.0
@@ -81,7 +82,7 @@ def _begin(context: Context, proposal: Proposal) -> Outcome:
     attempt = sum(1 for t in context.status.trials if candidate_of(t.candidate) == candidate)
     record = TrialRecord(
         name=trial_name(context.tuning, candidate, attempt),
-        candidate=Configuration(batch_size=candidate.batch_size, image=candidate.image),
+        candidate=configuration_of(candidate),
         phase="Running",
         rates=tuple(round(rate, 3) for rate in proposal.rates),
         started_at=context.now,
@@ -109,11 +110,6 @@ def _done(context: Context, why: str) -> Outcome:
     )
 
 
-def candidate_of(configuration: Configuration) -> Candidate:
-    """Return the candidate that a recorded configuration stands for."""
-    return Candidate(configuration.image, configuration.batch_size)
-
-
 def space_of(context: Context, resolved: Resolved) -> SearchSpace:
     """Return the search space: what runs today, and what the spec declares."""
     knobs = context.spec.knobs
@@ -123,7 +119,11 @@ def space_of(context: Context, resolved: Resolved) -> SearchSpace:
     )
     known = resolved.batch_size in declared
     batches = declared if known else (resolved.batch_size, *declared)
-    return SearchSpace(Candidate(resolved.image, resolved.batch_size), images, batches)
+    settings = {
+        setting.name: setting_values(setting, resolved.settings.get(setting.name))
+        for setting in knobs.settings
+    }
+    return SearchSpace(resolved.incumbent, images, batches, settings)
 
 
 def rules_of(context: Context) -> SearchRules:
