@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import Any
 
 from infertune.adapters.kube.jobs import image_ids, is_ready
+from infertune.core.config_copies import references
 from infertune.core.selection import selector_of
-from infertune.core.snapshot import LivePod, RawObject, Selector
+from infertune.core.snapshot import CopyView, LivePod, RawObject, Selector
 
 DEPLOYMENT_HASH = "pod-template-hash"
 STATEFULSET_HASH = "controller-revision-hash"
@@ -68,6 +69,27 @@ def live_pods(pods: Iterable[RawObject]) -> tuple[LivePod, ...]:
         and pod.get("status", {}).get("phase") not in {"Succeeded", "Failed"}
     ]
     return tuple(sorted(found, key=lambda pod: pod.name))
+
+
+def config_maps_of(replica_sets: Iterable[RawObject]) -> frozenset[str]:
+    """Return the ConfigMaps that the templates of these revisions refer to."""
+    found = (references(raw["spec"].get("template") or {}) for raw in replica_sets)
+    return frozenset[str]().union(*found)
+
+
+def copies(config_maps: Iterable[RawObject]) -> tuple[CopyView, ...]:
+    """Return copies that are there to stay, with their owners."""
+    return tuple(
+        CopyView(
+            name=raw["metadata"]["name"],
+            uid=raw["metadata"]["uid"],
+            owner_uids=frozenset(
+                str(owner["uid"]) for owner in raw["metadata"].get("ownerReferences") or ()
+            ),
+        )
+        for raw in config_maps
+        if "deletionTimestamp" not in raw["metadata"]
+    )
 
 
 def current_revision(workload: RawObject, replica_sets: Iterable[RawObject]) -> str:
