@@ -132,6 +132,8 @@ class Calls:
             "list_quotas": lambda: cluster.list_quotas(space),
             "list_budgets": lambda: cluster.list_budgets(space),
             "fetch_config_map": lambda: cluster.fetch_config_map(space, "none"),
+            "fetch_whole_config_map": lambda: cluster.fetch_whole_config_map(space, "none"),
+            "list_copies": lambda: cluster.list_copies(space),
             "fetch_node_labels": lambda: cluster.fetch_node_labels((NODE,)),
             "fetch_access_modes": lambda: cluster.fetch_access_modes(space, ("none",)),
             "create_object": lambda: [self._create(*kind) for kind in (JOBS, ("v1", "ConfigMap"))],
