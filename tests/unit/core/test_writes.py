@@ -236,7 +236,7 @@ def test_what_an_earlier_rollout_wrote_is_named_again_or_it_would_be_deleted() -
         {
             "name": "server",
             "image": container["image"],
-            "env": [{"name": "THREADS", "value": "2"}, {"name": "MAX_BATCH", "value": "4"}],
+            "env": [{"name": "MAX_BATCH", "value": "4"}, {"name": "THREADS", "value": "2"}],
         }
     ]
 

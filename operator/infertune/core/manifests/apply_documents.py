@@ -19,6 +19,7 @@ from infertune.core.manifests.template_fields import (
     batch_path,
     container_path,
     fields_of,
+    in_live_order,
     ours,
     put,
     remove,
@@ -170,4 +171,5 @@ def _template(
             put(document, field.path, field.new)
     put(document, (*container_path(intent.container), "name"), intent.container)
     whole_key_references(document, intent.container, live)
+    in_live_order(document, intent.container, live)
     return document

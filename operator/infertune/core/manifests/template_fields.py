@@ -127,6 +127,21 @@ def whole_key_references(document: dict[str, Any], container: str, live: RawObje
             entry["valueFrom"] = {_KEY_REFERENCE: {**whole, **reference}}
 
 
+def in_live_order(document: dict[str, Any], container: str, live: RawObject) -> None:
+    """Sort lists as the live ones are: server-side apply takes over the order of what it is sent.
+
+    A variable may refer to an earlier one as ``$(NAME)``. What is new comes last.
+    """
+    pod, standing = (raw["spec"]["template"]["spec"] for raw in (document, live))
+    name = f"name={container}"
+    lists = [(pod, standing, "volumes")]
+    lists.append((_item(pod["containers"], name), _item(standing["containers"], name) or {}, "env"))
+    for wanted, found, field in lists:
+        places = {item["name"]: at for at, item in enumerate(found.get(field) or ())}
+        if field in wanted:
+            wanted[field].sort(key=lambda item, at=places: at.get(item["name"], len(at)))
+
+
 def ours(live: RawObject) -> dict[str, Any]:
     """Return the part of the pod template that we own by server-side apply, as it stands."""
     found: dict[str, Any] = {}
