@@ -184,7 +184,7 @@ class Knobs(SpecModel):
             places.append(("argument", str(self.batch_size.argument)))
         shared = next((place for place in places if places.count(place) > 1), None)
         if shared is not None:
-            message = f"knobs: two of them stand in {' '.join(shared)}: keep one"
+            message = f"knobs.settings: two knobs stand in {' '.join(shared)}: keep one"
             raise ValueError(message)
         return self
 
