@@ -25,6 +25,7 @@ FULL: dict[str, Any] = raw_spec(
     rollout={"verificationSeconds": 600},
     cost={"replicaHourly": "1.5"},
     quality={"goldenConfigMap": "golden"},
+    trial={"borrowWindow": {"start": "22:00", "end": "05:00"}},
 )
 # Another valid value of each field. Where a value stands alone in its type, there is none.
 ONLY_ONE = {"targetRef.apiVersion", "load.protocol"}
@@ -68,6 +69,8 @@ OTHERS: dict[str, Any] = {
     "rollout.onInconclusive": "Keep",
     "rollout.extendSeconds": 7200,
     "rollout.allowDowntime": True,
+    "rollout.adoption": "Never",
+    "rollout.gitOps": "Acknowledged",
     "cost.replicaHourly": "2",
     "cost.currency": "EUR",
     "trial.schedulingTimeoutSeconds": 301,
