@@ -99,6 +99,21 @@ def parts(
     return [_bound_to_us(one) for one in (store, server, controllers)]
 
 
+@contextlib.contextmanager
+def api_server(settings: Settings, folder: Path) -> Iterator[Settings]:
+    """Yield the settings of an API server with its store alone: nothing else moves an object."""
+    programs = ensure_binaries(settings, wanted=PROGRAMS)
+    made = placed(settings, folder)
+    ensure_pki(made)
+    config.write_kubeconfigs(made, ("controller-manager",))
+    try:
+        *servers, _ = map(_bound_to_us, components.control_plane(made, programs))
+        components.start_missing(made, servers)
+        yield made
+    finally:
+        processes.stop(made.state / "pids", NAMES, grace_seconds=0.5)
+
+
 def _bound_to_us(component: components.Component) -> components.Component:
     """Return a component that the kernel ends when we die, however we die."""
     setpriv = shutil.which("setpriv")

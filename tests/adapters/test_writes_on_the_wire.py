@@ -176,6 +176,16 @@ def test_a_finalizer_that_is_as_wanted_sends_nothing(there: tuple[str, ...], pre
     assert wire.sent == []
 
 
+def test_a_finalizer_of_a_tuning_that_is_gone_is_gone() -> None:
+    class Empty(Wire):
+        def get(self, path: str, *query: tuple[str, str]) -> Mapping[str, Any]:
+            msg = "not found"
+            raise Gone(msg)
+
+    with pytest.raises(Gone, match="tuning default/demo is gone"):
+        cluster(Empty({})).set_finalizer(KEY, "40", present=True)
+
+
 def ours(**metadata: Any) -> dict[str, Any]:
     fields = {"f:spec": {"f:minReplicas": {}}}
     entry = {"manager": "infertune", "operation": "Apply", "fieldsV1": fields}

@@ -7,6 +7,7 @@ import pytest
 
 from tests.scenario import tally
 from tests.scenario.disturbances import DEAD_SECONDS, KINDS
+from tests.scenario.mutants import MUTANTS
 from tests.scenario.tales import BOOK
 
 REPORT = Path(__file__).parents[2] / "reports" / "scenario-points.json"
@@ -19,6 +20,7 @@ def figures() -> dict[str, object]:
     return {
         "everyPoint": tally.EVERY_POINT,
         "stories": len(BOOK),
+        "mutants": {"tried": len(tally.mutants), "of": len(MUTANTS)},
         "kills": {
             "tried": tally.count(DEAD_SECONDS, tally.tried),
             "of": tally.count(DEAD_SECONDS, totals),
@@ -40,6 +42,12 @@ def figures() -> dict[str, object]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how much was tried; a run without a disturbed story says nothing."""
+    if tally.on_the_server:
+        told = f"scenarios: {len(tally.on_the_server)} kill points on a real API server"
+        terminalreporter.write_line(told)
+    if tally.mutants:
+        told = f"scenarios: {len(tally.mutants)} of {len(MUTANTS)} mutants, none survived"
+        terminalreporter.write_line(told)
     if not tally.tried:
         return
     found = figures()

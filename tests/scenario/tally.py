@@ -25,6 +25,8 @@ PART, PARTS = map(int, os.environ.get("INFERTUNE_STORIES_PART", "1/1").split("/"
 ONE_KILL_IN, ONE_FAULT_IN = 32, 400
 AT_EVERY_DOOR = frozenset({KILLED, "409", "500", "timeout, done"})
 tried: Counter[tuple[str, str]] = Counter()
+on_the_server: list[str] = []
+mutants: list[str] = []
 
 
 def mine() -> list[str]:
