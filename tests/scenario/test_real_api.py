@@ -14,7 +14,6 @@ from devcluster.settings import current
 from infertune.adapters.kube.connection import Connection, load_configuration
 from tests.conformance.stages import install_crd
 from tests.scenario import tally
-from tests.scenario.book import Story
 from tests.scenario.disturbances import KILLED, Point
 from tests.scenario.play import play, points, undisturbed
 from tests.scenario.real_world import make_ready, on_the_real_server
@@ -45,7 +44,7 @@ def spread(every: tuple[Point, ...], amount: int) -> tuple[Point, ...]:
 
 @pytest.mark.parametrize("name", STORIES)
 def test_killed_on_a_real_api_server_the_story_ends_the_same(name: str, server: Connection) -> None:
-    story: Story = on_the_real_server(BOOK[name], server)
+    story = on_the_real_server(BOOK[name], server)
     wanted = undisturbed(story).end
     assert (wanted.state, wanted.mix) == (story.state, story.end)
     for point in spread(points(story, KILLED), POINTS_OF_EACH):
