@@ -52,6 +52,7 @@ class Story:
     """One story, with everything that must hold in it and at its end.
 
     ``annotated`` and ``leaves`` are what stays on the target and in the namespace.
+    ``not_tried`` names kinds of failure that are a result in this story, and so lead elsewhere.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Story:
     leaves: tuple[str, ...] = (RECOMMENDATION,)
     mix: Callable[[Stage], Mix] = template_and_bounds
     rest: Callable[[Stage], bool] = at_rest
+    not_tried: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

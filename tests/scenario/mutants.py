@@ -581,6 +581,27 @@ _TABLE = (
         'self._cache._views[tuning.key] = __import__("dataclasses").replace(tuning, status=status)',
         "tests/runtime/test_tick.py::test_effects_then_status_then_events_then_rest",
     ),
+    Mutant(
+        "a minimum is taken from its recorded owners",
+        "core.adoption:_fields",
+        "    yield autoscaler, low\n",
+        "",
+        "tests/scenario/test_ownership.py::TestAdoption",
+    ),
+    Mutant(
+        "a maximum is taken from its recorded owners",
+        "core.adoption:_fields",
+        "    yield autoscaler, high\n",
+        "",
+        "tests/scenario/test_ownership.py::TestAdoption",
+    ),
+    Mutant(
+        "a maximum taken back is noticed",
+        "core.standing:_bounds",
+        'FieldExpectation(("spec", "maxReplicas"), after.max_replicas, after.max_replicas),',
+        "",
+        "tests/scenario/test_ownership.py::TestTakenBack",
+    ),
 )
 MUTANTS = {mutant.name: mutant for mutant in _TABLE}
 GUARDED = (
@@ -618,4 +639,17 @@ BRANCHES = {
     ("core.states.applying:rolling_back", "conflict(context)"): "its body is a mutant",
     ("core.states.applying:rolling_back", "isinstance(step, Write)"): "the step itself",
     ("core.states.applying:rolling_back", "not isinstance(step, AllWritten)"): "the step itself",
+}
+# Expectations without a mutant, each with the reason; docs/safety.md names them as not proven.
+UNTRIED = {
+    "FieldExpectation(('spec', 'minReplicas'), before.min_replicas, after.min_replicas)": (
+        "yielded by adoption, where leaving it out of the yield is a mutant"
+    ),
+    "FieldExpectation(('spec', 'maxReplicas'), before.max_replicas, after.max_replicas)": (
+        "yielded by adoption, where leaving it out of the yield is a mutant"
+    ),
+    "FieldExpectation(('spec', 'minReplicas'), after.min_replicas, after.min_replicas)": (
+        "no test takes the minimum alone back after Stable"
+    ),
+    "FieldExpectation(('spec', name), None, None)": "only names fields, expects no value",
 }

@@ -258,7 +258,7 @@ def undisturbed(story: Story) -> Played:
 
 def points(story: Story, kind: str) -> tuple[Point, ...]:
     """Return every point at which this disturbance can meet the story."""
-    return tuple(_points(story, kind))
+    return () if kind in story.not_tried else tuple(_points(story, kind))
 
 
 def _points(story: Story, kind: str) -> Iterator[Point]:

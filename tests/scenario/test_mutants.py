@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.scenario import tally
-from tests.scenario.mutants import BRANCHES, GUARDED, MUTANTS
+from tests.scenario.mutants import BRANCHES, GUARDED, MUTANTS, UNTRIED
 from tests.scenario.mutation import expectations_in, mutated_source, sites, source_of
 
 ROOT = Path(__file__).parents[2]
@@ -60,4 +60,4 @@ def test_every_expectation_of_a_field_has_a_mutant() -> None:
     for mutant in MUTANTS.values():
         source = source_of(mutant.where)
         covered += expectations_in(source) - expectations_in(mutated_source(mutant))
-    assert set(there - covered) == set()
+    assert set(there - covered) - set(UNTRIED) == set()
