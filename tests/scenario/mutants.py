@@ -386,13 +386,6 @@ _TABLE = (
         "tests/scenario/test_lost_status.py::test_a_tuned_target_is_no_baseline",
     ),
     Mutant(
-        "the record on a target is expected",
-        "core.manifests.apply_documents:apply_template",
-        "FieldExpectation(PATH, noted(live), record),",
-        "",
-        "tests/scenario/test_lost_status.py::test_old_values_put_back_by_hand_clear_the_record_that_said_otherwise",
-    ),
-    Mutant(
         "the record that is settled is expected",
         "core.manifests.apply_documents:settle_template",
         "FieldExpectation(PATH, noted(live), record)",
@@ -405,27 +398,6 @@ _TABLE = (
         "tuple(FieldExpectation(field.path, field.new, field.new) for field in fields)",
         "()",
         "tests/unit/core/test_what_a_write_expects.py::test_settling_never_forces_and_expects_what_stands_there",
-    ),
-    Mutant(
-        "the old image is expected",
-        "core.manifests.apply_documents:template_expectations",
-        'found.append(FieldExpectation((*base, "image"), old.image, new.image))',
-        "pass",
-        "tests/unit/core/test_what_a_write_expects.py::test_every_field_that_is_written_is_expected_first",
-    ),
-    Mutant(
-        "the old arguments are expected",
-        "core.manifests.apply_documents:template_expectations",
-        'found.append(FieldExpectation((*base, "args"), old.args, new.args))',
-        "pass",
-        "tests/unit/core/test_what_a_write_expects.py::test_every_field_that_is_written_is_expected_first",
-    ),
-    Mutant(
-        "the old entry is expected",
-        "core.manifests.apply_documents:template_expectations",
-        "found.append(FieldExpectation(path, old.batch_value, new.batch_value))",
-        "pass",
-        "tests/unit/core/test_writes.py::test_a_third_value_in_the_template_stops_the_write",
     ),
     Mutant(
         "the record stands from the first write on",
@@ -602,6 +574,20 @@ _TABLE = (
         "",
         "tests/scenario/test_ownership.py::TestTakenBack",
     ),
+    Mutant(
+        "the old value of every field is expected",
+        "core.manifests.apply_documents:template_expectations",
+        "tuple(FieldExpectation(path, old.get(path), new.get(path)) for path in paths)",
+        "()",
+        "tests/unit/core/test_what_a_write_expects.py::test_every_field_that_is_written_is_expected_first",
+    ),
+    Mutant(
+        "the record on a target is expected",
+        "core.manifests.apply_documents:apply_template",
+        "(*expected, FieldExpectation(PATH, noted(live), record))",
+        "expected",
+        "tests/scenario/test_lost_status.py::test_old_values_put_back_by_hand_clear_the_record_that_said_otherwise",
+    ),
 )
 MUTANTS = {mutant.name: mutant for mutant in _TABLE}
 GUARDED = (
@@ -632,6 +618,7 @@ BRANCHES = {
     ("core.preconditions:_read", "node is None"): "its body is a mutant",
     ("core.preconditions:_read", "part.startswith('name=')"): "how a path is walked",
     ("core.preconditions:_read", "isinstance(node, Mapping)"): "its other side is a mutant",
+    ("core.preconditions:_read", "part == 'value'"): "the API server leaves an empty value out",
     ("core.preconditions:_named", "items"): "how a path is walked",
     ("core.release:release_patch", "effect.keep"): "its value is a mutant",
     ("core.states.applying:applying", "isinstance(step, Write)"): "the step itself",
@@ -650,6 +637,12 @@ UNTRIED = {
     ),
     "FieldExpectation(('spec', 'minReplicas'), after.min_replicas, after.min_replicas)": (
         "no test takes the minimum alone back after Stable"
+    ),
+    "FieldExpectation(('spec', 'minReplicas'), old.min_replicas, new.min_replicas)": (
+        "the minimum of a replica that is lent: its tests pass without it"
+    ),
+    "FieldExpectation(('spec', 'maxReplicas'), old.max_replicas, new.max_replicas)": (
+        "the maximum of a replica that is lent: its tests pass without it"
     ),
     "FieldExpectation(('spec', name), None, None)": "only names fields, expects no value",
 }
