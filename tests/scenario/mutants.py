@@ -38,6 +38,9 @@ BRANCHES = {
     ("core.preconditions:_read", "part == 'value'"): "the API server leaves an empty value out",
     ("core.preconditions:_named", "items"): "how a path is walked",
     ("core.release:release_patch", "effect.keep"): "its value is a mutant",
+    ("core.writes:next_write", "_record_is_left(intent, live.target, back=back)"): (
+        "not proven: no test fails without it; docs/safety.md says so"
+    ),
     ("core.states.applying:applying", "isinstance(step, Write)"): "the step itself",
     ("core.states.applying:applying", "isinstance(step, AllWritten)"): "the step itself",
     ("core.states.applying:rolling_back", "conflict(context)"): "its body is a mutant",

@@ -46,13 +46,6 @@ ROWS = (
         "tests/unit/core/test_writes.py::test_from_every_prefix_the_walk_ends_wholly_new_or_wholly_old",
     ),
     Mutant(
-        "a record of what was undone does not stay",
-        "core.writes:next_write",
-        "_record_is_left(intent, live.target, back=back)",
-        "False",
-        "tests/scenario/test_lost_status.py::test_old_values_put_back_by_hand_clear_the_record_that_said_otherwise",
-    ),
-    Mutant(
         "bounds of somebody else stay on the way back",
         "core.writes:_scale_of",
         "back and foreign_bounds(intent, live) is not None",
