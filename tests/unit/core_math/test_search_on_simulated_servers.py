@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from infertune.api.spec import ReplicaLimits
+from infertune.api.knobs import ReplicaLimits
 from infertune.core.ladder import ladder
 from infertune.core.outcomes import TrialOutcome
 from infertune.core.search import Proposal
