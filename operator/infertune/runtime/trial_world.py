@@ -1,8 +1,8 @@
 """What a trial has to fit into, read as seldom as it may be.
 
 Role: labels of nodes and access modes of claims for a snapshot. Must not know: placement, hazards.
-Trade-off: labels of nodes are remembered for some minutes, because a search looks every few
-seconds and a node's kind never changes; a relabelled node is seen that much later.
+Trade-off: labels of nodes are remembered for some seconds, because a search looks every few of
+them; a trial that is placed by a label taken off just then ends without room and is repeated.
 """
 
 import threading
@@ -14,7 +14,7 @@ from infertune.core.copy_hazards import claims_of
 from infertune.core.snapshot import JobView, TargetView
 from infertune.ports import Surroundings
 
-NODES_KEPT_SECONDS = 300.0
+NODES_KEPT_SECONDS = 20.0
 Labels = Mapping[str, str]
 
 
