@@ -59,6 +59,9 @@ class FastClock:
     def now(self) -> datetime:
         return self._start + timedelta(seconds=FASTER * (time.monotonic() - self._began))
 
+    def steady(self) -> datetime:
+        return self.now()
+
 
 class CountingConnection(Connection):
     """Counts our server-side applies by kind: what a fight would show in."""
