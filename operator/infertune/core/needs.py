@@ -61,6 +61,8 @@ _BY_STATE: dict[StateName, Needs] = {
     "Stable": Needs(watch=True),
     "Halted": Needs(watch=True),
 }
+# What trials send and compare with is part of what they measure: it is read as long as it counts.
+_MEASURING: frozenset[StateName] = frozenset({"Pending", "Probing", "Searching", "Deciding"})
 
 
 def needs(tuning: TuningView, now: datetime) -> Needs:
@@ -81,7 +83,7 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
         selectors=base.selectors,
         surroundings=base.surroundings,
         slot=base.slot,
-        config_maps=_config_maps(tuning.spec) if base.selectors or state == "Pending" else (),
+        config_maps=_config_maps(tuning.spec) if state in _MEASURING else (),
         live=_live_window(tuning.spec, tuning.status, now),
         watch=base.watch,
         limits=_may_begin(tuning.spec, tuning.status),

@@ -6,6 +6,7 @@ that an edit without any effect on speed voids trials too; a trial of another se
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 from infertune.api.edits import values_of
 from infertune.api.spec import TuningSpec
@@ -18,6 +19,15 @@ from infertune.core.space import Candidate, candidate_of
 from infertune.core.turning import without_knobs
 
 _LENGTH = 16
+_PART_LENGTH = 12
+_SEPARATOR = "-"
+_PARTS = (
+    "spec",
+    "the serving container of the pod template",
+    "the rest of the pod template",
+    "a ConfigMap that a knob stands in",
+    "the ConfigMap of payload or golden answers",
+)
 # Failures that say something about the candidate; all others are worth another try.
 _SAYING = frozenset({"OutOfMemory", "Crashed", "QualityFailed"})
 INTERRUPTED = "Interrupted"
@@ -45,7 +55,31 @@ def trial_basis(
     spec: TuningSpec, resolved: Resolved, config_maps: Mapping[str, Mapping[str, str]]
 ) -> str:
     """Return the digest of all that every trial of this tuning has in common."""
+    return _SEPARATOR.join(
+        digest(canonical_json(content))[:_PART_LENGTH]
+        for content in _shared(spec, resolved, config_maps)
+    )
+
+
+def moved_parts(before: str, now: str) -> tuple[str, ...]:
+    """Return in words what two digests of a basis differ in; none where nothing was recorded."""
+    if not before or before == now:
+        return ()
+    old, new = before.split(_SEPARATOR), now.split(_SEPARATOR)
+    if len(old) != len(_PARTS):
+        return ("what the trials have in common",)
+    return tuple(name for name, one, other in zip(_PARTS, old, new, strict=True) if one != other)
+
+
+def _shared(
+    spec: TuningSpec, resolved: Resolved, config_maps: Mapping[str, Mapping[str, str]]
+) -> tuple[Any, ...]:
+    """Return what all trials have in common, in the order of ``_PARTS``."""
     pod = without_knobs(resolved.stand, spec.knobs)
+    name = resolved.container.get("name")
+    serving = [one for one in pod.get("containers", ()) if one.get("name") == name]
+    pod["containers"] = [one for one in pod.get("containers", ()) if one.get("name") != name]
+    other_keys = pod.pop("knobs")
     bodies = [
         config_maps.get(reference.config_map, {}).get(reference.key)
         for reference in (spec.load.payload_ref,)
@@ -53,8 +87,7 @@ def trial_basis(
     ]
     if spec.quality is not None:
         bodies.append(config_maps.get(spec.quality.golden_config_map, {}).get(spec.quality.key))
-    content = [values_of(spec, "Trials"), pod, bodies]
-    return digest(canonical_json(content))[:_LENGTH]
+    return values_of(spec, "Trials"), serving, pod, other_keys, bodies
 
 
 def finished(trials: tuple[TrialRecord, ...]) -> tuple[TrialRecord, ...]:

@@ -28,6 +28,7 @@ from infertune.core.render import configuration_text
 from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.space import Candidate, candidate_of, configuration_of
 from infertune.core.states.copies import sweep_trial_copies
+from infertune.core.states.ground import ground_moved
 from infertune.core.states.honest_no import nothing_keeps_it
 from infertune.core.states.pending import not_there
 from infertune.core.states.publishing import foreign_bounds, patch_content, publish
@@ -39,6 +40,9 @@ def deciding(context: Context) -> Outcome:
     resolved = resolve(context.snapshot, context.spec)
     if isinstance(resolved, Problem):
         return not_there(resolved)
+    moved = ground_moved(context, resolved)
+    if moved is not None:
+        return moved
     if context.status.recommendation is None:
         outcome = _recommend(context, resolved)
         return replace(outcome, effects=(*sweep_trial_copies(context), *outcome.effects))

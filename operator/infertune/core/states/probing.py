@@ -14,6 +14,7 @@ from infertune.core.render import number
 from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.snapshot import JobRole, JobView, ProbeFailure, RawObject
 from infertune.core.states.cleanup import delete_job
+from infertune.core.states.ground import ground_moved
 from infertune.core.states.pending import not_there
 from infertune.core.story import Context, Outcome
 from infertune_probes.contract.load import Envelope
@@ -27,6 +28,9 @@ def probing(context: Context) -> Outcome:
     resolved = resolve(context.snapshot, context.spec)
     if isinstance(resolved, Problem):
         return not_there(resolved)
+    moved = ground_moved(context, resolved)
+    if moved is not None:
+        return moved
     wanted = [(probe, node) for node in context.status.target.nodes for probe in _probes(context)]
     kept = [s for s in context.status.probes if (s.probe, s.node) in set(wanted)]
     recorded = {(summary.probe, summary.node) for summary in kept}

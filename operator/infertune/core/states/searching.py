@@ -19,6 +19,7 @@ from infertune.core.slo import allowed_fraction
 from infertune.core.snapshot import JobView
 from infertune.core.space import SearchSpace, candidate_of, configuration_of
 from infertune.core.states.cleanup import delete_jobs
+from infertune.core.states.ground import ground_moved
 from infertune.core.states.lending import borrow_first
 from infertune.core.states.no_trial import held
 from infertune.core.states.pending import not_there
@@ -45,6 +46,9 @@ def searching(context: Context) -> Outcome:
     resolved = resolve(context.snapshot, context.spec)
     if isinstance(resolved, Problem):
         return not_there(resolved)
+    moved = ground_moved(context, resolved)
+    if moved is not None:
+        return moved
     running = next((t for t in context.status.trials if t.phase == "Running"), None)
     leftovers = _leftovers(context, running)
     if leftovers:
