@@ -32,6 +32,11 @@ class Reference:
     config_map: str
 
 
+def is_reference(slot: str) -> bool:
+    """Return whether an entry of the template's values names a ConfigMap."""
+    return slot.startswith(("volumes/", "envRef/"))
+
+
 @dataclass(frozen=True, slots=True)
 class ConfigCopy:
     """A copy of ``source`` with other values, not yet created; its name tells its content."""

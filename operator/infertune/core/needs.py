@@ -37,6 +37,7 @@ class Needs:
     target: bool = False
     autoscaler: bool = False
     jobs: bool = False
+    copies: bool = False
     selectors: bool = False
     surroundings: bool = False
     slot: bool = False
@@ -55,7 +56,7 @@ _BY_STATE: dict[StateName, Needs] = {
         target=True, autoscaler=True, jobs=True, selectors=True, surroundings=True, slot=True
     ),
     "Deciding": Needs(target=True, autoscaler=True, jobs=True, switches=True),
-    "Applying": Needs(target=True, autoscaler=True),
+    "Applying": Needs(target=True, autoscaler=True, copies=True),
     "Verifying": Needs(target=True, autoscaler=True),
     "RollingBack": Needs(target=True, autoscaler=True),
     "Stable": Needs(watch=True),
@@ -79,6 +80,7 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
         target=base.target or closing,
         autoscaler=base.autoscaler or closing,
         jobs=base.jobs or borrowed,
+        copies=base.copies,
         lender=borrowed,
         selectors=base.selectors,
         surroundings=base.surroundings,

@@ -17,7 +17,9 @@ from infertune.ports import Namespace
 def with_config_maps(namespace: Namespace, snapshot: Snapshot, wanted: Needs) -> Snapshot:
     """Return the snapshot with the ConfigMaps that its target's template refers to for knobs."""
     spec, target = snapshot.tuning.spec, snapshot.target
-    if not isinstance(spec, TuningSpec) or target is None or not wanted.jobs:
+    if not isinstance(spec, TuningSpec) or target is None:
+        return snapshot
+    if not (wanted.jobs or wanted.copies):
         return snapshot
     if not any(setting.config_map for setting in spec.knobs.settings):
         return snapshot

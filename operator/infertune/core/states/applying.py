@@ -5,6 +5,8 @@ one write a tick; each is a function of the recorded intent, so a crash at any p
 as the same write or found done.
 """
 
+from dataclasses import replace
+
 from infertune.api.conditions import Observation
 from infertune.api.status import RolloutIntent, RolloutStatus
 from infertune.core.adoption import guarded, part_of
@@ -18,6 +20,7 @@ from infertune.core.release import release_of
 from infertune.core.render import number
 from infertune.core.rollout import RolloutEvent
 from infertune.core.snapshot import RawObject
+from infertune.core.states.copies import copies_of_intent
 from infertune.core.states.recovery import open_rollout
 from infertune.core.story import Context, Outcome
 from infertune.core.target_reference import target_of
@@ -40,8 +43,7 @@ def applying(context: Context) -> Outcome:
     assert rollout.intent is not None
     step = next_write(context.key, context.spec, rollout.intent, live, back=False)
     if isinstance(step, Write):
-        adopt = context.spec.rollout.adoption == "Once"
-        return _write(rollout, live, step, adopt=adopt)
+        return _write_forward(context, rollout, live, step)
     if isinstance(step, AllWritten):
         return _applied(context, rollout)
     return Outcome(requeue_seconds=ROLLOUT_WAIT_SECONDS)
@@ -250,6 +252,20 @@ def _write(rollout: RolloutStatus, live: LiveObjects, step: Write, *, adopt: boo
         decision=step.sentence,
         requeue_seconds=ROLLOUT_WAIT_SECONDS,
     )
+
+
+def _write_forward(
+    context: Context, rollout: RolloutStatus, live: LiveObjects, step: Write
+) -> Outcome:
+    """Return the write; no template is written that refers to a ConfigMap which is not there."""
+    adopt = context.spec.rollout.adoption == "Once"
+    outcome = _write(rollout, live, step, adopt=adopt)
+    if part_of(step.effect) != "Template" or rollout.intent is None:
+        return outcome
+    first = copies_of_intent(context, rollout.intent)
+    if isinstance(first, str):
+        return begin_rollback(context, rollout, "ApplyFailed", first)
+    return replace(outcome, effects=(*first, *outcome.effects))
 
 
 def _applied(context: Context, rollout: RolloutStatus) -> Outcome:

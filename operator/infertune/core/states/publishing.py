@@ -11,7 +11,6 @@ from infertune.core.autoscaling import not_ours, scaled_object_patch
 from infertune.core.evidence import NoData
 from infertune.core.expected_load import expected_load
 from infertune.core.intents import intent_of, restore_command
-from infertune.core.manifests.config_copy import target_copies
 from infertune.core.manifests.recommendation import (
     patch_digest,
     patches,
@@ -21,7 +20,8 @@ from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import configuration_text, number
 from infertune.core.resolve import Resolved
 from infertune.core.slo import required_verification_seconds
-from infertune.core.space import Candidate, candidate_of
+from infertune.core.space import candidate_of
+from infertune.core.states.copies import create_copies
 from infertune.core.states.entitlement import gitops_entries, not_entitled
 from infertune.core.states.freezing import frozen
 from infertune.core.states.holding import held_back, notes_of
@@ -58,17 +58,8 @@ def publish(context: Context, resolved: Resolved, recommendation: Recommendation
         return held
     foreign = foreign_bounds(resolved, bounds)
     notes = (*([foreign] if foreign else []), *notes_of(context, resolved, intent))
-    copies = _copies(context, resolved, candidate)
+    copies = create_copies(context, resolved, candidate)
     return _open_rollout(context, chosen, intent, (*effects, *copies), notes)
-
-
-def _copies(context: Context, resolved: Resolved, candidate: Candidate) -> tuple[Effect, ...]:
-    """Return the creation of the ConfigMap copies that the new template refers to."""
-    wanted = turned(resolved.stand, context.spec.knobs, candidate, resolved.uid)
-    assert context.snapshot.target is not None
-    target = context.snapshot.target.raw
-    copies = target_copies(wanted.copies, context.key.namespace, target)
-    return tuple(CreateObject(copy) for copy in copies)
 
 
 def patch_content(context: Context, resolved: Resolved, chosen: Configuration) -> dict[str, str]:
