@@ -22,7 +22,14 @@ from infertune.adapters.kube.connection import Connection, Request, load_configu
 from infertune.adapters.kube.paths import object_path
 from infertune.api.v1alpha1 import API_VERSION, KIND
 from infertune.core.manifests.naming import LABEL_ROLE, LABEL_TUNING_UID
-from infertune.core.plan import ApplyFields, DeleteObject, Event, FieldExpectation, ReleaseFields
+from infertune.core.plan import (
+    ApplyFields,
+    DeleteObject,
+    Event,
+    FieldExpectation,
+    ReleaseFields,
+    ScaleWorkload,
+)
 from infertune.core.snapshot import Key
 from infertune.ports import Cluster, ClusterError
 from tests.fakes import cases
@@ -140,6 +147,7 @@ class Calls:
             "delete_object": lambda: [self._delete(*kind) for kind in (JOBS, ("v1", "ConfigMap"))],
             "apply_fields": self._apply,
             "release_fields": self._release,
+            "scale_workload": self._scale,
         }
 
     def _version(self) -> str:
@@ -226,6 +234,16 @@ class Calls:
                 ("metadata", "annotations", "infertune.io/last-good"), None, "{}"
             )
             self.cluster.apply_fields(ApplyFields(document, (expected,), adopt=True))
+
+    def _scale(self) -> None:
+        """Lend a replica and give it back, of each kind that has replicas."""
+        for version, kind, name in self._targets()[:2]:
+            path = object_path(version, kind, self.place.namespace, name)
+            live = self.place.plane.admin.get(path)
+            uid, found = live["metadata"]["uid"], live["spec"]["replicas"]
+            where = (version, kind, self.place.namespace, name, uid)
+            self.cluster.scale_workload(ScaleWorkload(*where, found, found + 1))
+            self.cluster.scale_workload(ScaleWorkload(*where, found + 1, found))
 
     def _release(self) -> None:
         for version, kind, name in self._targets():
