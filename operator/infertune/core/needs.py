@@ -14,6 +14,7 @@ from infertune.core.manifests.naming import FINALIZER
 from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.slo import block_requests
 from infertune.core.snapshot import TuningView
+from infertune.core.states.unread_spec import goes_back_unread
 from infertune.core.trial_basis import answers_this_spec
 
 BASELINE_WINDOW_SCRAPES = 30
@@ -70,7 +71,8 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
     """Return what to observe. An invalid spec needs nothing; a deleted one its open rollout."""
     borrowed = tuning.status.borrowed is not None
     if not isinstance(tuning.spec, TuningSpec):
-        return Needs(jobs=borrowed, lender=borrowed)
+        back = goes_back_unread(tuning)
+        return Needs(target=back, autoscaler=back, jobs=borrowed, lender=borrowed)
     state = tuning.status.state
     if not answers_this_spec(tuning) and state not in ROLLOUT_OPEN:
         state = "Pending"

@@ -29,8 +29,10 @@ from infertune.core.states.recovery import open_rollout
 from infertune.core.states.searching import searching
 from infertune.core.states.settled import settled, target_is_back
 from infertune.core.states.steering import RESTING, abort_taken_back, readiness, steered
+from infertune.core.states.unread_spec import way_back_unread
 from infertune.core.states.verifying import verifying
 from infertune.core.story import Context, Outcome, conclude, observe
+from infertune.core.target_reference import recorded_target
 from infertune.core.trial_basis import answers_this_spec, finished, spec_digest
 
 STATES: Mapping[StateName, Callable[[Context], Outcome]] = {
@@ -55,6 +57,9 @@ def plan(snapshot: Snapshot) -> Plan:
     returned = given_back(snapshot)
     if returned is not None:
         return returned
+    unread = way_back_unread(snapshot)
+    if unread is not None:
+        return unread
     rollout_open = tuning.status.state in ROLLOUT_OPEN
     unreadable = isinstance(tuning.spec, SpecError)
     if tuning.deleting and (unreadable or not rollout_open):
@@ -201,7 +206,7 @@ def _invalid(snapshot: Snapshot, problem: SpecError, *, rollout_open: bool) -> P
     told = (
         Observation("Ready", "False", INVALID, str(problem)),
         Observation("Reconciling", "False", "Observed", "the spec of this generation is known"),
-        Observation("Stalled", "True", INVALID, str(problem)),
+        Observation("Stalled", "True", INVALID, str(problem) + _stands_open(tuning)),
     )
     conditions = observe(status, told, snapshot.now, tuning.generation)
     status = status.model_copy(update={"conditions": conditions})
@@ -212,10 +217,22 @@ def _invalid(snapshot: Snapshot, problem: SpecError, *, rollout_open: bool) -> P
     )
 
 
+def _stands_open(tuning: TuningView) -> str:
+    """Return what to do about a rollout that is open beside a spec that cannot be read."""
+    rollout = tuning.status.rollout
+    if tuning.status.state not in ROLLOUT_OPEN or rollout is None:
+        return ""
+    words = "; a rollout is open and stands still: mend the spec"
+    if recorded_target(tuning.status) is not None:
+        words += ", or annotate infertune.io/abort to go back"
+    return f"{words}; by hand: {rollout.restore_command}" if rollout.restore_command else words
+
+
 def _leave(snapshot: Snapshot, *, rollout_open: bool) -> Plan:
     """Return the plan of a deleted tuning: remove what it started, then let it go.
 
-    A rollout is open here only when the spec cannot be read; its way back is then told to people.
+    A rollout is open here only when neither the spec nor its intent can be read; its way back is
+    then told to people.
     """
     tuning = snapshot.tuning
     effects: tuple[Effect, ...] = delete_jobs(tuning.key, snapshot.jobs)

@@ -23,3 +23,15 @@ def target_now(spec: TuningSpec, status: TuningStatus) -> tuple[str, str]:
     if status.state in ROLLOUT_OPEN and rollout is not None and rollout.intent is not None:
         return target_of(spec, rollout.intent)
     return spec.target_ref.kind, spec.target_ref.name
+
+
+def recorded_target(status: TuningStatus) -> tuple[str, str] | None:
+    """Return kind and name of the workload of the recorded rollout, without asking the spec."""
+    intent = status.rollout.intent if status.rollout is not None else None
+    if intent is None:
+        return None
+    if intent.target_name:
+        return intent.target_kind, intent.target_name
+    seen = status.target
+    same = seen.uid == intent.target_uid
+    return (seen.kind, seen.name) if same and seen.kind and seen.name else None

@@ -13,8 +13,9 @@ from infertune.api.annotations import wishes_of
 from infertune.api.spec import TuningSpec
 from infertune.api.v1alpha1 import parse_spec, parse_status
 from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
+from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.snapshot import Key, RawObject, Rival, TuningView
-from infertune.core.target_reference import target_now
+from infertune.core.target_reference import recorded_target, target_now
 from infertune.ports import TuningSource
 from infertune.runtime.marks import Marks
 
@@ -55,9 +56,10 @@ def view_of(raw: RawObject) -> TuningView:
 
 
 def workload_of(view: TuningView) -> WorkloadKey | None:
-    """Return what the tuning acts on now; None when its spec cannot be read."""
+    """Return what the tuning acts on now; with an unreadable spec that of its open rollout."""
     if not isinstance(view.spec, TuningSpec):
-        return None
+        open_on = recorded_target(view.status) if view.status.state in ROLLOUT_OPEN else None
+        return None if open_on is None else WorkloadKey(view.key.namespace, *open_on)
     kind, name = target_now(view.spec, view.status)
     return WorkloadKey(view.key.namespace, kind, name)
 
