@@ -1,10 +1,11 @@
 """What may happen to an open rollout: bounds taken, the operator away, the tuning deleted."""
 
+import json
 from typing import Any
 
 import pytest
 
-from infertune.core.manifests.naming import FINALIZER
+from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD, FINALIZER
 from tests.fakes.cases import IMAGE, NAMESPACE
 from tests.fakes.harness import OperatorKilled
 from tests.scenario.stories import Stage
@@ -156,3 +157,24 @@ def test_the_way_back_by_hand_stands_in_status_before_the_first_write() -> None:
     assert rollout.restore_command is not None
     assert rollout.restore_command.startswith("kubectl -n default patch deployment server -p ")
     assert '"maxReplicas":2' in rollout.restore_command
+
+
+def test_deleted_between_the_verdict_and_its_record_a_verified_rollout_counts_as_one() -> None:
+    """Else the record would say Open, and the next tuning of that name would undo good values."""
+    stage = at("Stable")
+    assert FINALIZER in stage.cluster.store.read(*WHERE)["metadata"]["finalizers"]
+    assert record_of(stage) == "Open"
+    stage.delete()
+
+    def die(method: str) -> None:
+        if method == "set_finalizer":
+            raise OperatorKilled
+
+    stage.cluster.after = die
+    with pytest.raises(OperatorKilled):
+        stage.harness.step(5.0)
+    assert (stage.state(), stage.values(), record_of(stage)) == ("gone", TUNED, "Settled")
+
+
+def record_of(stage: Stage) -> str:
+    return str(json.loads(stage.annotations()[ANNOTATION_LAST_GOOD])["state"])

@@ -27,7 +27,7 @@ from infertune.core.states.pending import pending
 from infertune.core.states.probing import probing
 from infertune.core.states.recovery import open_rollout
 from infertune.core.states.searching import searching
-from infertune.core.states.settled import settled, target_is_back
+from infertune.core.states.settled import closing_writes, settled, target_is_back
 from infertune.core.states.steering import RESTING, abort_taken_back, readiness, steered
 from infertune.core.states.unread_spec import way_back_unread
 from infertune.core.states.verifying import verifying
@@ -232,12 +232,15 @@ def _leave(snapshot: Snapshot, *, rollout_open: bool) -> Plan:
     """Return the plan of a deleted tuning: remove what it started, then let it go.
 
     A rollout is open here only when neither the spec nor its intent can be read; its way back is
-    then told to people.
+    then told to people. One that was verified a moment ago is closed first, or its record would
+    look like an open one to the next tuning of this name.
     """
     tuning = snapshot.tuning
     effects: tuple[Effect, ...] = delete_jobs(tuning.key, snapshot.jobs)
     if FINALIZER in tuning.finalizers:
-        effects = (*effects, SetFinalizer(present=False))
+        spec = tuning.spec
+        closing = () if isinstance(spec, SpecError) else closing_writes(Context(snapshot, spec))
+        effects = (*effects, *closing, SetFinalizer(present=False))
     events: tuple[Event, ...] = ()
     if rollout_open and tuning.status.rollout is not None:
         words = f"deleted with an open rollout; to go back: {tuning.status.rollout.restore_command}"

@@ -28,7 +28,7 @@ GONE_AT_REST = "TargetGone"
 def settled(context: Context) -> Outcome:
     """Return the finalizer's removal, or what live traffic looks like now."""
     if FINALIZER in context.tuning.finalizers and not context.spec.suspend:
-        effects = (*_closing(context), SetFinalizer(present=False))
+        effects = (*closing_writes(context), SetFinalizer(present=False))
         return Outcome(effects=effects, requeue_seconds=0.0)
     changed = taken_back(context)
     if changed is not None:
@@ -74,7 +74,7 @@ def target_is_back(context: Context) -> bool:
     return target_was_gone(context) and context.snapshot.live not in (None, TARGET_GONE)
 
 
-def _closing(context: Context) -> tuple[Effect, ...]:
+def closing_writes(context: Context) -> tuple[Effect, ...]:
     """Return the writes that note on the target and autoscaler that the rollout stays.
 
     Values that are not the rollout's any more are somebody else's: nothing is written beside them.
