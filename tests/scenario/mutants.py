@@ -26,7 +26,7 @@ GUARDED = (
     "core.release:release_patch",
     "core.states.applying:applying",
     "core.states.applying:rolling_back",
-    "core.states.settled:_closing",
+    "core.states.settled:closing_writes",
 )
 # Branches of guarded functions that are no precondition of their own, with the reason.
 BRANCHES = {

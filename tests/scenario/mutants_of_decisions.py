@@ -209,7 +209,7 @@ ROWS = (
     Mutant(
         "a rollout is settled before the finalizer goes",
         "core.states.settled:settled",
-        "(*_closing(context), SetFinalizer(present=False))",
+        "(*closing_writes(context), SetFinalizer(present=False))",
         "(SetFinalizer(present=False),)",
         "tests/scenario/test_lost_status.py::test_a_tuned_target_is_no_baseline",
     ),
@@ -229,14 +229,14 @@ ROWS = (
     ),
     Mutant(
         "only a rollout that stays is settled",
-        "core.states.settled:_closing",
+        "core.states.settled:closing_writes",
         'context.status.state != "Stable" or rollout is None or rollout.intent is None',
         "rollout is None or rollout.intent is None",
         "tests/unit/core/test_what_a_write_expects.py::test_only_a_stable_tuning_settles_its_rollout_and_only_without_a_conflict",
     ),
     Mutant(
         "nothing is noted beside foreign values",
-        "core.states.settled:_closing",
+        "core.states.settled:closing_writes",
         "target is None or is_gone(target.raw, intent) or conflict(context)",
         "target is None",
         "tests/unit/core/test_what_a_write_expects.py::test_only_a_stable_tuning_settles_its_rollout_and_only_without_a_conflict",

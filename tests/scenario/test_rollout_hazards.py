@@ -178,3 +178,35 @@ def test_deleted_between_the_verdict_and_its_record_a_verified_rollout_counts_as
 
 def record_of(stage: Stage) -> str:
     return str(json.loads(stage.annotations()[ANNOTATION_LAST_GOOD])["state"])
+
+
+def test_a_rollout_whose_finalizer_was_taken_by_force_is_told_and_keeps_its_way_back() -> None:
+    stage = at("Verifying")
+    before = stage.target()["spec"]
+    stage.cluster.store.edit(
+        *WHERE, lambda raw: raw["metadata"].update(finalizers=[]), "kubectl-edit"
+    )
+    stage.delete()
+    stage.harness.run_due()
+    for _ in range(3):
+        stage.harness.engine.resync()
+        stage.harness.step(30.0)
+    assert (stage.state(), stage.values(), record_of(stage)) == ("gone", TUNED, "Open")
+    assert stage.target()["spec"] == before
+    assert [e.reason for _, e in stage.cluster.events].count("RolloutAbandoned") == 1
+
+
+def test_a_later_tuning_of_that_name_undoes_what_was_never_judged() -> None:
+    stage = at("Verifying")
+    raw = stage.cluster.store.read(*WHERE)
+    stage.cluster.store.edit(*WHERE, lambda one: one["metadata"].update(finalizers=[]), "kubectl")
+    stage.delete()
+    stage.harness.run_due()
+    fresh = {"namespace": WHERE[1], "name": WHERE[2]}
+    stage.cluster.store.add(
+        {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": fresh}
+        | {"spec": raw["spec"]}
+    )
+    stage.harness.until(lambda: stage.values() == BEFORE)
+    reasons = [event.reason for _, event in stage.cluster.events]
+    assert reasons.index("RolloutAbandoned") < reasons.index("IntentFound")

@@ -14,8 +14,10 @@ from typing import Literal, cast, get_args
 from infertune.api.status import TuningStatus
 from infertune.core.failures import Failure, FailureName, clear_failures, record_failure
 from infertune.core.plan import Plan
+from infertune.core.release import Mark
 from infertune.core.snapshot import Key, Snapshot, TuningView
 from infertune.ports import Clock, Cluster, ClusterError, Conflict, FieldTaken, Gone
+from infertune.runtime.abandoned import abandoned, told
 from infertune.runtime.cache import WatchCache
 from infertune.runtime.execute import Executor
 from infertune.runtime.observe import Observer
@@ -53,6 +55,7 @@ class Reconciler:
         self._telemetry = telemetry
         self._decide = decide
         self._executor = Executor(cluster, telemetry)
+        self._told: set[Key] = set()
 
     def run(self, key: Key) -> Outcome:
         """Run one tick of a tuning."""
@@ -87,16 +90,34 @@ class Reconciler:
         return Outcome("done", plan.requeue_seconds)
 
     def _gone(self, key: Key) -> Outcome:
-        """Give back what a tuning that is gone still holds; its values stay where they are."""
+        """Give back what a tuning that is gone still holds; its values stay where they are.
+
+        Values that were never judged keep their record, which is the only way back.
+        """
         self._telemetry.state_is(key, None)
         self._observer.slots.release(key)
+        marks = self._cache.marks.of(key)
         try:
-            for mark in self._cache.marks.of(key):
+            if self._was_abandoned(key, marks):
+                return Outcome("gone")
+            for mark in marks:
                 self._executor.give_back(mark)
                 self._cache.marks.forget(mark)
         except ClusterError as error:
             return self._failed(key, error)
         return Outcome("gone")
+
+    def _was_abandoned(self, key: Key, marks: tuple[Mark, ...]) -> bool:
+        """Whether an unjudged rollout stands on a workload; told once by each process."""
+        found = ((mark, abandoned(self._cluster, mark)) for mark in marks)
+        mark, record = next(((m, r) for m, r in found if r is not None), (None, None))
+        if mark is None or record is None:
+            self._told.discard(key)
+            return False
+        if key not in self._told:
+            self._told.add(key)
+            self._cluster.post_event(key, record.intent.tuning_uid, told(mark))
+        return True
 
     def _record(self, tuning: TuningView, version: str, status: TuningStatus) -> None:
         if status == tuning.status:
