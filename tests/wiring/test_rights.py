@@ -31,15 +31,16 @@ from infertune.core.plan import (
     ScaleWorkload,
 )
 from infertune.core.snapshot import Key
-from infertune.ports import Cluster, ClusterError
+from infertune.ports import Cluster, ClusterError, Gone
 from tests.fakes import cases
 from tests.wiring.conftest import Operators
-from tests.wiring.plane import Plane, eventually, rendered, written_by
+from tests.wiring.plane import SYSTEM, Plane, eventually, rendered, written_by
 from tests.wiring.scenery import MERGE_PATCH, NODE, Scenery, StubPrometheus, scenery
 
 pytestmark = [pytest.mark.real_api, pytest.mark.timeout(180)]
 Right = tuple[str, str, str]
 MANAGER = "infertune"
+LEASE = "infertune"
 JOBS = ("batch/v1", "Job")
 # Vouches for a payload in the log of a pod that never ran.
 SUMMARY = {
@@ -105,6 +106,13 @@ def serve_pod_monitors(plane: Plane) -> None:
         return True
 
     eventually(served, "PodMonitors are served")
+
+
+def forget_lease(plane: Plane) -> None:
+    """Let the operator make its Lease anew; one that an earlier operator left is only renewed."""
+    with suppress(Gone):
+        path = object_path("coordination.k8s.io/v1", "Lease", SYSTEM, LEASE)
+        plane.admin.send(Request("DELETE", path))
 
 
 class Calls:
@@ -264,6 +272,7 @@ def test_the_chart_grants_what_is_called_and_nothing_else(
     plane: Plane, operators: Operators, prometheus: StubPrometheus
 ) -> None:
     serve_pod_monitors(plane)
+    forget_lease(plane)
     place = scenery(plane, f"rights-{uuid.uuid4().hex[:6]}", prometheus.url)
     place.add(stateful_set())
     operator = operators.start("operator")
