@@ -53,7 +53,7 @@ check: $(READY) ## Format, lint, types, layers and contract tests
 	$(PYTEST) -q tests/contract -m "$(ALONE)"
 
 .PHONY: test-unit
-test-unit: $(READY) ## What needs neither root nor a cluster, under a minute: both halves at once
+test-unit: $(READY) ## What needs neither root nor a cluster, some minutes: both halves at once
 	@$(MAKE) --no-print-directory -j2 --output-sync=target unit-pure unit-processes
 
 .PHONY: unit-pure
@@ -82,7 +82,7 @@ scenarios: $(READY) ## Every story with every kill and every fault at each of it
 	INFERTUNE_EVERY_POINT=1 $(PYTEST) -q tests/scenario -m "$(ALONE)"
 
 .PHONY: test
-test: check coverage ## What CI runs, 15 minutes at most: check, unit, real API server and node
+test: check coverage ## What CI runs, some 17 minutes: check, unit, real API server and node
 	.ci/with-cluster $(PYTEST) -m "(real_api or ci) and not gpu" -ra --durations=10
 
 .PHONY: test-full
