@@ -1,13 +1,12 @@
 """What the tests of the adapters share."""
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
 
 import pytest
 
-from tests.adapters.prometheus_site import Server
+from tests.adapters.prometheus_site import Server, listening
 
 
 @pytest.fixture
@@ -33,11 +32,5 @@ def server() -> Iterator[Server]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{listening.server_address[1]}"
-    yield state
-    listening.shutdown()
-    listening.server_close()
-    thread.join()
+    with listening(Handler) as state.url:
+        yield state

@@ -4,9 +4,12 @@ Must not know: which answer is right. Trade-off: real HTTP on loopback, asked by
 """
 
 import json
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from infertune.adapters.prometheus import PrometheusMetrics
@@ -45,6 +48,18 @@ class Server:
     url: str
     site: Site = lambda _: Answer(b"{}")
     asked: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def listening(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Serve on a free loopback port; yield the base URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
 
 
 def query(url: str, **changes: Any) -> LiveQuery:

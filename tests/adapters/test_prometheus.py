@@ -5,11 +5,10 @@ others; what it gets is really HTTP, asked by the real client.
 """
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -22,11 +21,10 @@ from infertune.core.evidence import Measured, NoData
 from infertune.core.prometheus_access import AccessRules, pattern_of
 from infertune.core.snapshot import BlockSample, LiveEvidence
 from infertune.ports import LiveQuery
+from tests.adapters.prometheus_site import END, T0, listening
+from tests.adapters.prometheus_site import query as site_query
 
 LOOPBACK = PrometheusAccess(AccessRules((pattern_of("http://127.0.0.1:*"),)))
-
-END = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-T0 = END.timestamp() - 60
 
 
 @dataclass
@@ -69,34 +67,12 @@ def stub() -> Iterator[Stub]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    canned.url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield canned
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with listening(Handler) as canned.url:
+        yield canned
 
 
 def query(stub: Stub, **changes: Any) -> LiveQuery:
-    base = LiveQuery(
-        url=stub.url,
-        histogram="request_seconds",
-        unit_milliseconds=1000.0,
-        match_labels=(),
-        error_label="code",
-        error_pattern="5..|429",
-        namespace="default",
-        container="server",
-        pods=("pod-a",),
-        window_start=END - timedelta(seconds=60),
-        window_end=END,
-        slo_milliseconds=200,
-        scrape_interval_seconds=15,
-        block_requests=200,
-    )
-    return replace(base, **changes)
+    return replace(site_query(stub.url, namespace="default"), **changes)
 
 
 def series(pod: str, *values: float, **labels: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from infertune.api.knobs import SettingKnob
 from infertune.api.quantities import canonical
 from infertune.core.arguments import Flag, FlagProblem, Tokens, read_flag, stands
-from infertune.core.quantity import amount_of
+from infertune.core.quantities import amount_of
 from infertune.core.shell_strings import read_in, shell_string_at
 
 MAX_ARGUMENTS = 512

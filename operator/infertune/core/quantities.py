@@ -10,11 +10,43 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from infertune.core.quantity import amount_of
-
 # Beyond this, a quantity is a mistake, and arithmetic with it would take for ever.
 _MOST_DIGITS = 40
 Amounts = dict[str, Decimal]
+_SUFFIXES = {
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
+    "m": Decimal("0.001"),
+    "k": Decimal(10**3),
+    "M": Decimal(10**6),
+    "G": Decimal(10**9),
+    "T": Decimal(10**12),
+    "P": Decimal(10**15),
+    "E": Decimal(10**18),
+    "Ki": Decimal(2**10),
+    "Mi": Decimal(2**20),
+    "Gi": Decimal(2**30),
+    "Ti": Decimal(2**40),
+    "Pi": Decimal(2**50),
+    "Ei": Decimal(2**60),
+}
+
+
+def amount_of(text: str) -> Decimal:
+    """Return the amount in units.
+
+    Raises:
+        decimal.InvalidOperation: the text is no quantity.
+    """
+    for suffix in sorted(_SUFFIXES, key=len, reverse=True):
+        if text.endswith(suffix):
+            return Decimal(text.removesuffix(suffix)) * _SUFFIXES[suffix]
+    return Decimal(text)
+
+
+def larger(one: str, other: str) -> str:
+    """Return the larger of two quantities as it was written."""
+    return one if amount_of(one) >= amount_of(other) else other
 
 
 def quantity(text: object) -> Decimal | None:

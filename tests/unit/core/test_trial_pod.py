@@ -11,7 +11,7 @@ from infertune.core.manifests.probe_jobs import benchmark_job, load_job
 from infertune.core.manifests.trial_pod import copied_annotations, copied_pod
 from infertune.core.manifests.trial_server import Setting, server_job
 from infertune.core.placement import OfKind
-from infertune.core.quantity import amount_of, larger
+from infertune.core.quantities import amount_of, larger
 from infertune.core.resolve import Resolved, resolve
 from tests.builders import (
     INSTALLATION,

@@ -12,7 +12,7 @@ from typing import Any
 from infertune.api.spec import TuningSpec
 from infertune.api.trial_rules import DefaultLimits, PodTemplateOverride
 from infertune.core.placement import Pin, pinned
-from infertune.core.quantity import larger
+from infertune.core.quantities import larger
 
 _GRACE_SECONDS = 5
 _LIVE_ONLY = ("nodeName", "priority", "preemptionPolicy", "priorityClassName", "hostname")
