@@ -43,6 +43,8 @@ generate: $(READY) ## Write the CRD, its copy in the chart, and the generated do
 	$(BIN)/python -m infertune.cli crd --output crds/$(CRD) charts/infertune/crds/$(CRD)
 	$(BIN)/python -m infertune.cli reference --output docs/reference.md
 	$(BIN)/python -m infertune.cli states --output docs/state-machine.md
+	$(BIN)/python -m infertune_probes.catalogue --output docs/probes.md
+	$(BIN)/python -m infertune_probes.contract schema --output docs/probe-result.schema.json
 
 .PHONY: check
 check: $(READY) ## Format, lint, types, layers and contract tests

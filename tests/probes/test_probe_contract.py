@@ -45,7 +45,8 @@ if TYPE_CHECKING:
 PACKAGE = Path(infertune_probes.__file__).parent
 EMIT_SIDE = [
     *(PACKAGE / "contract" / f"{name}.py" for name in ("__init__", "envelope", "emit", "host")),
-    *(PACKAGE / "contract" / f"{name}.py" for name in ("session", "histogram")),
+    *(PACKAGE / "contract" / f"{name}.py" for name in ("session", "histogram", "codes")),
+    *(PACKAGE / "contract" / f"{name}.py" for name in ("terminal", "child")),
     *sorted((PACKAGE / "gpu").glob("*.py")),
     *sorted((PACKAGE / "benchmark").glob("*.py")),
 ]

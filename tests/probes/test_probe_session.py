@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,3 +74,53 @@ def test_the_signal_handlers_of_the_caller_come_back(tmp_path: Path) -> None:
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     run(tmp_path, Finding("SEEN", "pass", "so"))
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def run_late(directory: Path, block: str) -> tuple[int, Envelope, float]:
+    """Run a probe with a deadline of half a second whose block holds the given statement."""
+    output = directory / "envelope.json"
+    program = f"""
+import ctypes, sys, time
+from infertune_probes.contract import session as own
+from infertune_probes.contract.emit import Sinks
+from infertune_probes.contract.envelope import measured
+own.GRACE_SECONDS = 0.5
+sinks = Sinks({str(output)!r}, "/nonexistent")
+with own.ProbeSession("gpu", sinks, deadline_seconds=0.5) as session:
+    session.measurements.append(measured("before", "s", 1.0, 1))
+    {block}
+sys.exit(session.exit_code)
+"""
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", program], timeout=20, check=False)
+    return done.returncode, parse_envelope(output.read_bytes()), time.monotonic() - started
+
+
+@pytest.mark.parametrize(
+    "block",
+    ["time.sleep(30)", "ctypes.PyDLL(None).sleep(4)"],
+    ids=["in Python", "in a C call that holds the interpreter for a while"],
+)
+def test_a_missed_deadline_is_told_with_what_was_measured(tmp_path: Path, block: str) -> None:
+    code, envelope, seconds = run_late(tmp_path, block)
+    assert [finding.code for finding in envelope.findings] == ["DEADLINE_EXCEEDED"]
+    assert [measurement.name for measurement in envelope.measurements] == ["before"]
+    assert (code, envelope.partial) == (2, True)
+    assert seconds < 15
+
+
+def test_a_main_thread_that_never_returns_is_spoken_for(tmp_path: Path) -> None:
+    """A C call that lets go of the interpreter and ignores signals: a hung driver."""
+    block = (
+        "lock, held = ctypes.CDLL(None).pthread_mutex_lock, ctypes.create_string_buffer(64); "
+        "lock(held); lock(held)"
+    )
+    code, envelope, seconds = run_late(tmp_path, block)
+    assert [finding.code for finding in envelope.findings] == ["DEADLINE_EXCEEDED"]
+    assert (code, envelope.partial) == (2, True)
+    assert seconds < 15
+
+
+def test_a_probe_in_time_hears_nothing_of_its_deadline(tmp_path: Path) -> None:
+    code, envelope, _ = run_late(tmp_path, "pass")
+    assert (code, envelope.partial, envelope.findings) == (0, False, ())

@@ -24,9 +24,13 @@ from infertune_probes.contract.envelope import (
     Envelope,
     serialise,
 )
+from infertune_probes.contract.terminal import render, style_of
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
+
+    from infertune_probes.contract.terminal import Table
 
 BEGIN = "-----BEGIN INFERTUNE RESULT {}-----"
 END = "-----END INFERTUNE RESULT {}-----"
@@ -40,8 +44,9 @@ EVIDENCE_LIMIT = 240
 class Sinks:
     """Where the result goes.
 
-    `output` None is the pod's way (sealed block on stdout); "-" prints plain JSON on stdout; any
-    other value is a file that receives plain JSON. `termination_log` receives the summary.
+    `output` None is a human's table when stdout is a terminal, else the pod's way (sealed block on
+    stdout); "-" prints plain JSON on stdout; any other value is a file that receives plain JSON.
+    `termination_log` receives the summary.
     """
 
     output: str | None
@@ -54,7 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--output",
         metavar="FILE",
-        help="write the plain JSON envelope to FILE ('-': stdout) instead of the sealed log block",
+        help="write the plain JSON envelope to FILE ('-': stdout) instead of the table on a "
+        "terminal or the sealed log block in a pod",
     )
     group.add_argument(
         "--termination-log",
@@ -113,7 +119,12 @@ def _shortened(evidence: str) -> str:
     return evidence if len(evidence) <= EVIDENCE_LIMIT else evidence[: EVIDENCE_LIMIT - 4] + " ..."
 
 
-def emit(envelope: Envelope, sinks: Sinks, stdout: TextIO | None = None) -> None:
+def emit(
+    envelope: Envelope,
+    sinks: Sinks,
+    stdout: TextIO | None = None,
+    tables: Sequence[Table] = (),
+) -> None:
     """Write the result to its sinks: payload first, so that a summary never names a lost payload.
 
     A termination log that does not exist (a run outside a pod) is not an error; an output file
@@ -125,7 +136,10 @@ def emit(envelope: Envelope, sinks: Sinks, stdout: TextIO | None = None) -> None
     """
     stream = sys.stdout if stdout is None else stdout
     payload = serialise(envelope)
-    if sinks.output is None:
+    if sinks.output is None and stream.isatty():
+        stream.write(render(envelope, tables, style_of(stream)))
+        stream.flush()
+    elif sinks.output is None:
         # The leading line break ends a line that someone else left open.
         stream.write("\n" + seal(payload))
         stream.flush()

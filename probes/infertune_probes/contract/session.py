@@ -5,36 +5,46 @@ told to stop (SIGTERM from the kubelet) still says what it has, marked partial; 
 says that it crashed. Trade-off: the session is the one place where a probe's unexpected error is
 turned into a finding; its traceback goes to stderr, so nothing is hidden.
 
+A probe that has a deadline keeps it: first an exception in the main thread, which can still clean
+up; when that thread hangs in a driver and never sees it, a watchdog emits what there is and ends
+the process.
+
 Exit codes: 0 nothing failed (pass, warn or an honest unknown), 1 a finding failed, 2 the probe
 could not run or not finish.
 """
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import traceback
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from infertune_probes.contract.codes import DEADLINE_EXCEEDED, INTERRUPTED, PROBE_CRASHED
 from infertune_probes.contract.emit import Sinks, emit
-from infertune_probes.contract.envelope import (
-    Artifact,
-    Envelope,
-    Finding,
-    Measurement,
-)
+from infertune_probes.contract.envelope import Artifact, Envelope, Finding, Measurement
 from infertune_probes.contract.host import host_facts, image, node_name, pod_uid
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
+    from infertune_probes.contract.terminal import Table
+
 EXIT_FINE = 0
 EXIT_FAILED = 1
 EXIT_COULD_NOT_RUN = 2
+# How long the main thread may take to notice the deadline before the watchdog speaks for it.
+GRACE_SECONDS = 2.0
 
 
 class Stopped(BaseException):  # not an error: someone asked us to stop
     """SIGTERM or SIGINT arrived; derived from BaseException so that no probe swallows it."""
+
+
+class DeadlineExceeded(Stopped):
+    """The probe's own hard deadline passed."""
 
 
 class CouldNotRun(Exception):  # reads as the sentence it is
@@ -59,12 +69,13 @@ class ProbeSession:
     was collected before an interruption is what a partial envelope reports.
     """
 
-    def __init__(self, probe: str, sinks: Sinks) -> None:
-        """Start the clock."""
+    def __init__(self, probe: str, sinks: Sinks, deadline_seconds: float | None = None) -> None:
+        """Start the clock; `deadline_seconds` is for everything until the block is left."""
         self.findings: list[Finding] = []
         self.measurements: list[Measurement] = []
         self.artifacts: list[Artifact] = []
         self.result: dict[str, object] | None = None
+        self.tables: list[Table] = []
         self.partial = False
         self.exit_code = EXIT_COULD_NOT_RUN
         self._probe = probe
@@ -72,11 +83,22 @@ class ProbeSession:
         self._previous: list[tuple[int, Any]] = []
         self._started_at = now_rfc3339()
         self._crashed = False
+        self._deadline_seconds = deadline_seconds
+        self._speaking = threading.Lock()
+        self._watchdog: threading.Timer | None = None
 
     def __enter__(self) -> ProbeSession:  # noqa: PYI034  # Self is Python 3.11
         """Install the signal handlers."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._previous.append((number, signal.signal(number, _stop)))
+        if self._deadline_seconds is not None:
+            self._previous.append((signal.SIGALRM, signal.signal(signal.SIGALRM, _too_late)))
+            self._watchdog = threading.Timer(
+                self._deadline_seconds + GRACE_SECONDS, self._speak_for_the_main_thread
+            )
+            self._watchdog.daemon = True
+            self._watchdog.start()
+            signal.setitimer(signal.ITIMER_REAL, self._deadline_seconds)
         return self
 
     def __exit__(
@@ -86,25 +108,39 @@ class ProbeSession:
         trace: TracebackType | None,
     ) -> bool:
         """Turn the way the block ended into findings, emit, and set the exit code."""
-        # A second SIGTERM must not cut the envelope in half.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        # A second SIGTERM must not cut the envelope in half, nor a late deadline.
+        for number, _ in self._previous:
             signal.signal(number, signal.SIG_IGN)
+        self._speaking.acquire()
+        if self._watchdog is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            self._watchdog.cancel()
         self._record_ending(error)
-        envelope = self._envelope()
-        emit(envelope, self._sinks)
-        self.exit_code = self._exit_code(envelope)
+        self._speak()
         for handled, handler in self._previous:
             signal.signal(handled, handler)
         return True
+
+    def _speak(self) -> None:
+        envelope = self._envelope()
+        emit(envelope, self._sinks, tables=self.tables)
+        self.exit_code = self._exit_code(envelope)
+
+    def _speak_for_the_main_thread(self) -> None:
+        """Emit and end the process, unless the main thread is already on its way out."""
+        if not self._speaking.acquire(blocking=False):
+            return
+        self._record_ending(DeadlineExceeded())
+        self._speak()
+        # The main thread hangs where no exception reaches it; nothing else can be ended in order.
+        os._exit(self.exit_code)
 
     def _record_ending(self, error: BaseException | None) -> None:
         if error is None:
             return
         if isinstance(error, Stopped):
             self.partial = True
-            self.findings.append(
-                Finding("INTERRUPTED", "unknown", "the probe was told to stop before its end")
-            )
+            self.findings.append(self._stopped(error))
         elif isinstance(error, CouldNotRun):
             self._crashed = True
             self.findings.append(error.finding)
@@ -113,9 +149,12 @@ class ProbeSession:
             self.partial = True
             traceback.print_exception(type(error), error, error.__traceback__)
             what = f"{type(error).__name__}: {error}"
-            self.findings.append(
-                Finding("PROBE_CRASHED", "unknown", what, "the traceback is in the probe's log")
-            )
+            self.findings.append(PROBE_CRASHED.unknown(what))
+
+    def _stopped(self, error: Stopped) -> Finding:
+        if isinstance(error, DeadlineExceeded):
+            return DEADLINE_EXCEEDED.unknown(f"not done within {self._deadline_seconds:g} s")
+        return INTERRUPTED.unknown("the probe was told to stop before its end")
 
     def _envelope(self) -> Envelope:
         return Envelope(
@@ -143,3 +182,7 @@ class ProbeSession:
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
     raise Stopped
+
+
+def _too_late(_number: int, _frame: FrameType | None) -> None:
+    raise DeadlineExceeded

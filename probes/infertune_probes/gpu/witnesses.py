@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from infertune_probes.gpu.child import Heard, ask
+from infertune_probes.contract.child import Heard, ask
 
 PCI_ROOT = Path("/sys/bus/pci/devices")
 NVIDIA = "0x10de"

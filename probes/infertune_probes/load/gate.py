@@ -11,8 +11,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from infertune_probes.contract.envelope import Finding
 from infertune_probes.contract.session import CouldNotRun
+from infertune_probes.load.codes import (
+    NOT_READY,
+    QUALITY_FAILED,
+    QUALITY_PASSED,
+    QUALITY_UNREADABLE,
+)
 from infertune_probes.load.golden import (
     Golden,
     GoldenUnreadable,
@@ -23,6 +28,7 @@ from infertune_probes.load.golden import (
 )
 
 if TYPE_CHECKING:
+    from infertune_probes.contract.envelope import Finding
     from infertune_probes.load.generator import Brake
     from infertune_probes.load.options import Gate, Request
     from infertune_probes.load.sender import Sender
@@ -51,12 +57,9 @@ async def wait_ready(sender: Sender, url: str, seconds: float, brake: Brake) -> 
 
 def not_ready(startup: dict[str, object]) -> Finding:
     """Return the finding of a server that never became ready."""
-    return Finding(
-        "NOT_READY",
-        "fail",
+    return NOT_READY.failed(
         f"{startup['url']} did not answer 2xx within {startup['seconds']} s "
-        f"({startup['attempts']} attempts)",
-        "read the server's log; raise the deadline when the server needs longer to start",
+        f"({startup['attempts']} attempts)"
     )
 
 
@@ -72,9 +75,7 @@ def read_golden(gate: Gate, base: Request) -> list[Golden]:
         return parse_golden(gate.golden.read_text(encoding="utf-8"), base)
     except (OSError, UnicodeDecodeError, GoldenUnreadable) as error:
         why = f"{gate.golden}: {error}"
-        raise CouldNotRun(
-            Finding("QUALITY_UNREADABLE", "unknown", why, "correct the golden file")
-        ) from error
+        raise CouldNotRun(QUALITY_UNREADABLE.unknown(why)) from error
 
 
 async def check_quality(
@@ -98,13 +99,8 @@ def quality_finding(quality: dict[str, object]) -> Finding:
         f"(drop {quality['dropPercent']:.4g} %, allowed {quality['maxDropPercent']:.4g} %)"
     )
     if quality["accepted"]:
-        return Finding("QUALITY_PASSED", "pass", evidence)
+        return QUALITY_PASSED.passed(evidence)
     cases = quality["cases"]
     assert isinstance(cases, list)  # built as a list by quality_section
     wrong = next(case for case in cases if not case["passed"])
-    return Finding(
-        "QUALITY_FAILED",
-        "fail",
-        f"{evidence}; first: {wrong['name']}: {wrong['reason']}",
-        "the candidate answers wrongly; no load was sent",
-    )
+    return QUALITY_FAILED.failed(f"{evidence}; first: {wrong['name']}: {wrong['reason']}")

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from infertune_probes.contract.envelope import Finding
+from infertune_probes.contract.codes import INTERRUPTED
 from infertune_probes.load.arrivals import offsets
 from infertune_probes.load.gate import (
     check_quality,
@@ -72,7 +72,7 @@ def _end_unready(session: ProbeSession, startup: dict[str, object], brake: Brake
     if brake.state == "interrupted":
         # We stopped looking; that is not the server's failure.
         why = "stopped while waiting for the server"
-        session.findings.append(Finding("INTERRUPTED", "unknown", why))
+        session.findings.append(INTERRUPTED.unknown(why))
         session.partial = True
     else:
         session.findings.append(not_ready(startup))

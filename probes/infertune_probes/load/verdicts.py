@@ -9,10 +9,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from infertune_probes.contract.envelope import Finding, Measurement, measured, unmeasured
+from infertune_probes.contract.codes import INTERRUPTED
+from infertune_probes.contract.envelope import measured, unmeasured
+from infertune_probes.load.codes import (
+    CLIENT_BUSY,
+    CLIENT_LATE,
+    LADDER_STOPPED,
+    LOAD_CAPPED,
+    LOAD_MEASURED,
+    NOTHING_COMPLETED,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from infertune_probes.contract.envelope import Finding, Measurement
 
 # The same gates as for every trial: lateness P99 above 5 % of the SLO, client CPU above 70 %.
 LATENESS_SHARE_OF_SLO = 0.05
@@ -31,9 +42,7 @@ def findings_of(levels: Sequence[Level], slo_ms: float) -> list[Finding]:
     skipped = [level for level in levels if level["state"] == "skipped"]
     if skipped and all(level["state"] == "measured" for level in run):
         rates = ", ".join(f"{level['offeredRate']:g}/s" for level in skipped)
-        findings.append(
-            Finding("LADDER_STOPPED", "warn", f"{rates} skipped: {skipped[0]['reason']}")
-        )
+        findings.append(LADDER_STOPPED.warned(f"{rates} skipped: {skipped[0]['reason']}"))
     return findings
 
 
@@ -42,14 +51,11 @@ def _first(run: Sequence[Level]) -> Finding:
     completed = sum(cast("int", level["completed"]) for level in run)
     if completed == 0:
         kinds = sorted({kind for level in run for kind in cast("dict[str, int]", level["errors"])})
-        return Finding(
-            "NOTHING_COMPLETED",
-            "fail",
-            f"none of {sent} requests completed ({', '.join(kinds) or 'nothing was sent'})",
-            "check the URL, a NetworkPolicy or mTLS between the load pod and the server",
+        return NOTHING_COMPLETED.failed(
+            f"none of {sent} requests completed ({', '.join(kinds) or 'nothing was sent'})"
         )
     evidence = f"{completed} of {sent} requests completed at {len(run)} rates"
-    return Finding("LOAD_MEASURED", "pass", evidence)
+    return LOAD_MEASURED.passed(evidence)
 
 
 def _client_findings(level: Level, slo_ms: float) -> list[Finding]:
@@ -60,22 +66,20 @@ def _client_findings(level: Level, slo_ms: float) -> list[Finding]:
             f"at {level['offeredRate']:g}/s the client itself was {late:.1f} ms late (P99), "
             f"over 5 % of the SLO of {slo_ms:g} ms"
         )
-        fix = "give the load probe more CPU, or lower the rate"
-        findings.append(Finding("CLIENT_LATE", "warn", evidence, fix))
+        findings.append(CLIENT_LATE.warned(evidence))
     share = cast("float | None", level["clientCpuShare"])
     if share is not None and share > CPU_SHARE:
         evidence = f"at {level['offeredRate']:g}/s the client used {100 * share:.0f} % of a core"
-        findings.append(Finding("CLIENT_BUSY", "warn", evidence, "split the rate over more probes"))
+        findings.append(CLIENT_BUSY.warned(evidence))
     return findings
 
 
 def _state_findings(level: Level) -> list[Finding]:
     evidence = f"{level['offeredRate']:g}/s: {level['reason']}"
     if level["state"] == "capped":
-        fix = "raise --max-seconds or --max-requests, or shorten the ladder"
-        return [Finding("LOAD_CAPPED", "warn", evidence, fix)]
+        return [LOAD_CAPPED.warned(evidence)]
     if level["state"] == "interrupted":
-        return [Finding("INTERRUPTED", "unknown", evidence)]
+        return [INTERRUPTED.unknown(evidence)]
     return []
 
 
