@@ -3,11 +3,8 @@
 Emit side: standard library only, Python 3.8. It must not know what is measured. A probe that is
 told to stop (SIGTERM from the kubelet) still says what it has, marked partial; one that crashes
 says that it crashed. Trade-off: the session is the one place where a probe's unexpected error is
-turned into a finding; its traceback goes to stderr, so nothing is hidden.
-
-A probe that has a deadline keeps it: first an exception in the main thread, which can still clean
-up; when that thread hangs in a driver and never sees it, a watchdog emits what there is and ends
-the process.
+turned into a finding; its traceback goes to stderr, so nothing is hidden. A deadline is first an
+exception in the main thread; when that hangs in a driver, a watchdog emits and ends the process.
 
 Exit codes: 0 nothing failed (pass, warn or an honest unknown), 1 a finding failed, 2 the probe
 could not run or not finish.
