@@ -125,8 +125,8 @@ def test_a_name_that_is_no_name_is_refused(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_missing_kubectl_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["report", "demo/demo", "--kubectl", "no-such-kubectl"]) == 1
-    assert "no-such-kubectl is not on this machine" in capsys.readouterr().err
+    assert main(["report", "demo/demo", "--kubectl", "no-such-kubectl"]) == 2
+    assert "no-such-kubectl: not found: install kubectl" in capsys.readouterr().err
 
 
 def test_what_kubectl_says_is_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

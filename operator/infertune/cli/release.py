@@ -8,47 +8,36 @@ operator; objects are found by their record, so it works when the tuning is gone
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from infertune.api.v1alpha1 import GROUP, PLURAL, parse_status
+from infertune.cli.kubectl import WRONG_INPUT, Kubectl, KubectlError, add_kubectl
 from infertune.cli.parsing import Commands
 from infertune.core.release import mark_of, release, release_patch
 from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.snapshot import Key
 
-WRONG_INPUT = 2
-FAILED = 1
 ATTEMPTS = 5
-TIMEOUT_SECONDS = 30
 KINDS = "deployments.apps,statefulsets.apps,horizontalpodautoscalers.v2.autoscaling"
-
-
-class ReleaseError(Exception):
-    """Nothing more can be released; the message says why and ``status`` is the exit status."""
-
-    def __init__(self, message: str, status: int = FAILED) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def register(commands: Commands) -> None:
     """Add the command."""
     parser = commands.add_parser("release", help="give ownership of a tuned target back")
     parser.add_argument("tuning", metavar="NAMESPACE/NAME", help="the tuning, there or gone")
-    parser.add_argument("--context", help="context of the kubeconfig")
-    parser.add_argument("--kubectl", default="kubectl", help="the kubectl to call")
+    add_kubectl(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     try:
         key = _key(arguments.tuning)
-        there = _may_be_released(arguments, key)
-        released = _release_all(arguments, key)
-    except ReleaseError as error:
+        kubectl = Kubectl.of(arguments)
+        there = _may_be_released(kubectl, key)
+        released = _release_all(kubectl, key)
+    except KubectlError as error:
         print(f"infertune: {error}", file=sys.stderr)
         return error.status
     for name in released:
@@ -67,15 +56,15 @@ def _key(text: str) -> Key:
     namespace, separator, name = text.partition("/")
     if not separator or not namespace or not name or "/" in name:
         message = f"tuning: must be NAMESPACE/NAME (got {text!r})"
-        raise ReleaseError(message, WRONG_INPUT)
+        raise KubectlError(message, WRONG_INPUT)
     return Key(namespace, name)
 
 
-def _may_be_released(arguments: argparse.Namespace, key: Key) -> bool:
+def _may_be_released(kubectl: Kubectl, key: Key) -> bool:
     """Return whether the tuning is there; one in the middle of a rollout is left to it."""
     resource = f"{PLURAL}.{GROUP}"
     command = ("-n", key.namespace, "get", resource, key.name, "-o", "json", "--ignore-not-found")
-    text = _kubectl(arguments, command)
+    text = kubectl.text(*command)
     if not text.strip():
         return False
     state = parse_status(json.loads(text).get("status") or {}).state
@@ -84,36 +73,36 @@ def _may_be_released(arguments: argparse.Namespace, key: Key) -> bool:
             f"tuning {key} is {state}: annotate it with infertune.io/abort and wait until it is "
             "Halted, then release it"
         )
-        raise ReleaseError(message)
+        raise KubectlError(message)
     return True
 
 
-def _release_all(arguments: argparse.Namespace, key: Key) -> list[str]:
+def _release_all(kubectl: Kubectl, key: Key) -> list[str]:
     """Release everything that bears the tuning's record; return what it was."""
     released: list[str] = []
     for _ in range(ATTEMPTS):
         refused = ""
-        for raw in _marked(arguments, key):
+        for raw in _marked(kubectl, key):
             name = f"{raw['kind'].lower()}/{raw['metadata']['name']}"
-            problem = _release(arguments, key, raw)
+            problem = _release(kubectl, key, raw)
             refused = refused or problem
             if not problem:
                 released.append(name)
         if not refused:
             return released
     message = f"not everything was released: {refused}"
-    raise ReleaseError(message)
+    raise KubectlError(message)
 
 
-def _marked(arguments: argparse.Namespace, key: Key) -> list[Mapping[str, Any]]:
+def _marked(kubectl: Kubectl, key: Key) -> list[Mapping[str, Any]]:
     """Return the objects of the namespace that bear the tuning's record."""
     where = ("-n", key.namespace, "get", KINDS, "-o", "json", "--show-managed-fields")
-    items: Sequence[Mapping[str, Any]] = json.loads(_kubectl(arguments, where))["items"]
+    items: Sequence[Mapping[str, Any]] = json.loads(kubectl.text(*where))["items"]
     found = [(raw, mark_of(raw["apiVersion"], raw["kind"], raw)) for raw in items]
     return [raw for raw, mark in found if mark is not None and mark.key == key]
 
 
-def _release(arguments: argparse.Namespace, key: Key, raw: Mapping[str, Any]) -> str:
+def _release(kubectl: Kubectl, key: Key, raw: Mapping[str, Any]) -> str:
     """Release one object; return why the server did not accept it, or nothing."""
     mark = mark_of(raw["apiVersion"], raw["kind"], raw)
     patch = release_patch(raw, release(mark)) if mark is not None else None
@@ -122,29 +111,8 @@ def _release(arguments: argparse.Namespace, key: Key, raw: Mapping[str, Any]) ->
     name = f"{raw['kind']}/{raw['metadata']['name']}"
     command = ("-n", key.namespace, "patch", name, "--type=json", "-p", json.dumps(patch))
     try:
-        _kubectl(arguments, command)
-    except ReleaseError as error:
+        kubectl.text(*command)
+    except KubectlError as error:
         # Most often a controller has changed the object since it was read: read and try again.
         return str(error)
     return ""
-
-
-def _kubectl(arguments: argparse.Namespace, command: Sequence[str]) -> str:
-    context = ("--context", arguments.context) if arguments.context else ()
-    try:
-        done = subprocess.run(  # noqa: S603
-            [arguments.kubectl, *context, *command],
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        message = f"{arguments.kubectl}: not found: install kubectl or name it with --kubectl"
-        raise ReleaseError(message, WRONG_INPUT) from error
-    except subprocess.TimeoutExpired as error:
-        message = f"kubectl did not answer in {TIMEOUT_SECONDS} s"
-        raise ReleaseError(message) from error
-    if done.returncode:
-        raise ReleaseError(done.stderr.strip() or f"kubectl ended with {done.returncode}")
-    return done.stdout

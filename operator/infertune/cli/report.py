@@ -7,20 +7,15 @@ report is read with exactly the rights, context and credentials the user's own k
 
 import argparse
 import json
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from infertune.api.v1alpha1 import GROUP, KIND, PLURAL, SpecError, parse_spec, parse_status
+from infertune.cli.kubectl import WRONG_INPUT, Kubectl, KubectlError, add_kubectl
 from infertune.cli.parsing import Commands, add_output, write_text
 from infertune.report.markdown import render_markdown
-
-WRONG_INPUT = 2
-FAILED = 1
-TIMEOUT_SECONDS = 30
 
 
 class ReportError(Exception):
@@ -39,8 +34,7 @@ def register(commands: Commands) -> None:
         metavar="NAMESPACE/NAME",
         help="the tuning in the cluster; or a file with its JSON; - reads JSON from stdin",
     )
-    parser.add_argument("--context", help="context of the kubeconfig")
-    parser.add_argument("--kubectl", default="kubectl", help="the kubectl to call")
+    add_kubectl(parser)
     add_output(parser)
     parser.set_defaults(run=_run)
 
@@ -49,7 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
     try:
         raw = _read(arguments)
         text = _render(raw)
-    except ReportError as error:
+    except (ReportError, KubectlError) as error:
         print(f"infertune: {error}", file=sys.stderr)
         return error.status
     return write_text(text, arguments.output)
@@ -65,28 +59,9 @@ def _read(arguments: argparse.Namespace) -> str:
     if not (namespace and slash and tuning) or "/" in tuning:
         message = f"{name!r} is no file and not of the form NAMESPACE/NAME"
         raise ReportError(message, WRONG_INPUT)
-    return _ask_kubectl(arguments, namespace, tuning)
-
-
-def _ask_kubectl(arguments: argparse.Namespace, namespace: str, tuning: str) -> str:
-    kubectl = shutil.which(arguments.kubectl)
-    if kubectl is None:
-        message = f"{arguments.kubectl} is not on this machine; give --kubectl, or a JSON file"
-        raise ReportError(message, FAILED)
-    context = [f"--context={arguments.context}"] if arguments.context else []
     kind = f"{PLURAL}.{GROUP}"
-    argv = [kubectl, *context, "get", kind, f"--namespace={namespace}", tuning, "--output=json"]
-    try:
-        # The words are ours or the user's own, and no shell reads them.
-        done = subprocess.run(  # noqa: S603
-            argv, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        message = f"kubectl gave no answer in {TIMEOUT_SECONDS} s"
-        raise ReportError(message, FAILED) from error
-    if done.returncode != 0:
-        raise ReportError(" ".join(done.stderr.split()) or "kubectl failed", FAILED)
-    return done.stdout
+    where = f"--namespace={namespace}"
+    return Kubectl.of(arguments).text("get", kind, where, tuning, "--output=json")
 
 
 def _render(text: str) -> str:

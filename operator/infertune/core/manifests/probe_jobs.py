@@ -42,14 +42,14 @@ def gpu_check_job(
 ) -> RawObject:
     """Return the Job that asks one node for its GPUs; it requests none itself."""
     required = ["--require"] if spec.probes.gpu_check == "Required" else []
-    container = _container(
+    container = probe_container(
         resolved.probe_image(installation), ["infertune_probes.gpu", *required], "200m"
     )
     container["env"] += [
         {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
         {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"},
     ]
-    pod = _pod(container, installation, node=node, runtime_class=resolved.runtime_class)
+    pod = probe_pod(container, installation, node=node, runtime_class=resolved.runtime_class)
     name = probe_job_name(tuning, "gpu", node)
     return job(tuning, name, "gpu", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
 
@@ -58,14 +58,14 @@ def benchmark_job(
     tuning: TuningView, resolved: Resolved, node: str, installation: Installation
 ) -> RawObject:
     """Return the Job that multiplies matrices on the device in use on one node."""
-    container = _container(
+    container = probe_container(
         resolved.probe_image(installation),
         ["infertune_probes.benchmark", "--seconds", str(BENCHMARK_SECONDS)],
         "500m",
     )
     if resolved.gpus:
         container["resources"]["limits"][GPU_RESOURCE] = "1"
-    pod = _pod(container, installation, node=node, runtime_class=resolved.runtime_class)
+    pod = probe_pod(container, installation, node=node, runtime_class=resolved.runtime_class)
     name = probe_job_name(tuning, "benchmark", node)
     return job(tuning, name, "benchmark", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
 
@@ -83,7 +83,7 @@ def load_job(
     It runs off the server's node where it can, and in the mesh of the target's ``template`` where
     the spec says so.
     """
-    container = _container(installation.probe_image, ["infertune_probes.load", *arguments], "1")
+    container = probe_container(installation.probe_image, ["infertune_probes.load", *arguments], "1")
     # A client that waits for its turn on a busy node sends late, and its trial is void.
     container["resources"]["requests"]["cpu"] = "250m"
     volumes: list[dict[str, Any]] = []
@@ -92,7 +92,7 @@ def load_job(
         _mount(container, volumes, "payload", reference.config_map)
     if spec.quality is not None:
         _mount(container, volumes, "golden", spec.quality.golden_config_map)
-    pod = _pod(container, installation, node=None, runtime_class=None)
+    pod = probe_pod(container, installation, node=None, runtime_class=None)
     pod["spec"]["volumes"] = volumes
     pod["spec"]["affinity"] = {"podAntiAffinity": _off_the_node_of(trial)}
     pod["metadata"] = {
@@ -142,7 +142,8 @@ def job(
     }
 
 
-def _container(image: str, module: list[str], cpu_limit: str) -> dict[str, Any]:
+def probe_container(image: str, module: list[str], cpu_limit: str) -> dict[str, Any]:
+    """Return the container of a probe: it may do nothing but measure and tell."""
     return {
         "name": "probe",
         "image": image,
@@ -167,13 +168,14 @@ def _container(image: str, module: list[str], cpu_limit: str) -> dict[str, Any]:
     }
 
 
-def _pod(
+def probe_pod(
     container: dict[str, Any],
     installation: Installation,
     *,
     node: str | None,
     runtime_class: str | None,
 ) -> dict[str, Any]:
+    """Return the pod around it: no token, nobody's user, on the node when one is named."""
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
