@@ -259,7 +259,7 @@ class FakeCluster:
                 return
             case Violated(field, value, owners):
                 raise FieldTaken(field, ", ".join(owners), f"holds {value}")
-        self.store.apply(document, FIELD_MANAGER, force=effect.adopt)
+        self.store.apply(document, effect.manager, force=effect.adopt)
         self.applied.append(document["kind"])
         self.after("apply_fields")
 

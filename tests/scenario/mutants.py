@@ -4,9 +4,10 @@ A precondition that is new in one of the ``GUARDED`` functions, or a new ``Field
 a row here: ``test_mutants`` compares the table with the branches of the code.
 """
 
-from tests.scenario import mutants_of_decisions, mutants_of_sending
+from tests.scenario import mutants_of_decisions, mutants_of_loans, mutants_of_sending
 
-MUTANTS = {mutant.name: mutant for mutant in (*mutants_of_sending.ROWS, *mutants_of_decisions.ROWS)}
+_ROWS = (*mutants_of_sending.ROWS, *mutants_of_decisions.ROWS, *mutants_of_loans.ROWS)
+MUTANTS = {mutant.name: mutant for mutant in _ROWS}
 GUARDED = (
     "adapters.kube.writes:KubeWriter.create_object",
     "adapters.kube.writes:KubeWriter.delete_object",
@@ -54,15 +55,6 @@ UNTRIED = {
     ),
     "FieldExpectation(('spec', 'maxReplicas'), before.max_replicas, after.max_replicas)": (
         "yielded by adoption, where leaving it out of the yield is a mutant"
-    ),
-    "FieldExpectation(('spec', 'minReplicas'), after.min_replicas, after.min_replicas)": (
-        "no test takes the minimum alone back after Stable"
-    ),
-    "FieldExpectation(('spec', 'minReplicas'), old.min_replicas, new.min_replicas)": (
-        "the minimum of a replica that is lent: its tests pass without it"
-    ),
-    "FieldExpectation(('spec', 'maxReplicas'), old.max_replicas, new.max_replicas)": (
-        "the maximum of a replica that is lent: its tests pass without it"
     ),
     "FieldExpectation(('spec', name), None, None)": "only names fields, expects no value",
 }

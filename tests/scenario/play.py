@@ -161,7 +161,8 @@ def _lends(raw: Mapping[str, Any], call: Call) -> bool:
         assert "autoscaler" not in lent, "an autoscaler has the word on replicas"
         assert call.args[0].uid == lent["targetUid"]
     else:
-        assert call.args[0].document["metadata"]["uid"] == lent["autoscalerUid"]
+        lender = lent.get("autoscalerUid") or lent["targetUid"]
+        assert call.args[0].document["metadata"]["uid"] == lender
     return True
 
 

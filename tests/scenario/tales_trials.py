@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from infertune.api.v1alpha1 import KIND
+from infertune.core.manifests.naming import ANNOTATION_LOAN
 from tests.fakes.cases import NAMESPACE
 from tests.scenario.book import OLD, OLD_BOUNDS, Act, Story
 from tests.scenario.stories import Stage
@@ -76,6 +78,11 @@ def lent(stage: Stage) -> bool:
     return stage.bounds() == LENT_BOUNDS and bool(stage.jobs())
 
 
+def lent_alone(stage: Stage) -> bool:
+    """The same without an autoscaler."""
+    return stage.target()["spec"]["replicas"] == 1 and bool(stage.jobs())
+
+
 def values_and_replicas(stage: Stage) -> Any:
     """Return image, batch cap and replicas of a target without an autoscaler."""
     return stage.values(), stage.target()["spec"]["replicas"]
@@ -84,6 +91,29 @@ def values_and_replicas(stage: Stage) -> Any:
 def break_spec(stage: Stage) -> None:
     """Let somebody store a spec that this operator cannot read."""
     stage.edit_spec(lambda spec: spec["slo"].update(percentile=42))
+
+
+def lose_status(stage: Stage) -> None:
+    """Let a backup restore the tuning without what it had recorded."""
+    place = (KIND, *stage.place())
+    stage.cluster.store.edit(*place, lambda raw: raw.pop("status", None), "velero")
+    stage.harness.start_operator()
+
+
+def notes(stage: Stage) -> list[str]:
+    """Return the objects that still carry the note of a loan."""
+    return [
+        kind
+        for kind in ("Deployment", "HorizontalPodAutoscaler")
+        for raw in stage.cluster.store.all(kind)
+        if ANNOTATION_LOAN in (raw["metadata"].get("annotations") or {})
+    ]
+
+
+def bounds_and_notes(stage: Stage) -> Any:
+    """Return values and bounds, or what is wrong: a note at full bounds is only seen in passing."""
+    lowered = stage.bounds() != OLD_BOUNDS
+    return stage.values(), stage.bounds(), "unnoted" if lowered and not notes(stage) else ""
 
 
 def unreadable(stage: Stage) -> bool:
@@ -119,6 +149,24 @@ TALES = (
         leaves=(),
         acts=(Act(lent, break_spec),),
         rest=unreadable,
+    ),
+    Story(
+        "the status is lost while a replica is borrowed",
+        borrowing,
+        state="Stable",
+        end=(OLD, OLD_BOUNDS, ""),
+        safe=frozenset((*mix, "") for mix in LENDING),
+        acts=(Act(lent, lose_status),),
+        mix=bounds_and_notes,
+    ),
+    Story(
+        "the status is lost while a replica is borrowed without an autoscaler",
+        without_autoscaler,
+        state="Stable",
+        end=(OLD, 2),
+        safe=frozenset({(OLD, 2), (OLD, 1)}),
+        acts=(Act(lent_alone, lose_status),),
+        mix=values_and_replicas,
     ),
     Story("a shared volume", with_a_shared_volume, state="Stable", end=FORWARD, annotated=True),
     Story(

@@ -106,20 +106,6 @@ class TestSweep:
         assert (stage.state(), named_copy(stage)) == ("Stable", name)
         assert settings(stage)[0] == FUSED
 
-    def test_the_template_alone_keeps_its_copy(self) -> None:
-        """Neither a revision nor the record leads to it: both went before anybody looked."""
-        stage = happy_settings()
-        stage.settle()
-        stage.cluster.store.edit(
-            "Deployment", NAMESPACE, "server", lambda raw: raw["metadata"].pop("annotations")
-        )
-        for raw in stage.cluster.store.all("ReplicaSet", NAMESPACE):
-            stage.cluster.store.delete("ReplicaSet", NAMESPACE, raw["metadata"]["name"])
-        stage.edit_spec(lambda spec: spec.update(budget={"maxTrials": 11}))
-        stage.harness.run_due()
-        assert stage.status().observed_generation > 1
-        assert copies(stage) == {"Deployment": "fast"}
-
     def test_a_copy_stays_while_a_revision_refers_to_it_and_goes_afterwards(self) -> None:
         stage = broken_settings()
         stage.settle()

@@ -10,6 +10,7 @@ from typing import Literal
 
 from infertune.api.status import Borrowed, Bounds
 from infertune.api.trial_rules import BorrowWindow
+from infertune.core.gitops import kept_by
 from infertune.core.manifests.apply_documents import AUTOSCALER_API, AUTOSCALER_KIND
 from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
 from infertune.core.ownership import is_ours, managed_fields_of
@@ -43,6 +44,9 @@ def lend_of(context: Context, resolved: Resolved) -> Borrowed | Closed:
             "an autoscaler set spec.trial.allowDowntime"
         )
         return Closed("Refused", "NothingToBorrow", words)
+    theirs = _somebody_elses(context, resolved)
+    if theirs is not None:
+        return theirs
     reference = context.spec.target_ref
     before = bounds or Bounds(min_replicas=replicas, max_replicas=replicas)
     most = min(before.max_replicas, replicas) - 1
@@ -95,6 +99,32 @@ def give_up(key: Key, lent: Borrowed) -> ReleaseFields | None:
         lent.autoscaler_uid,
         key.name,
     )
+
+
+def _somebody_elses(context: Context, resolved: Resolved) -> Closed | None:
+    """Return why what would be lowered is not ours to lower: its owner would set it back."""
+    snapshot, owner = context.snapshot, resolved.bounds_owner
+    if owner is not None:
+        words = (
+            f"HorizontalPodAutoscaler {resolved.autoscaler!r} belongs to {owner}, which would set "
+            "lowered bounds back: no replica is borrowed; set spec.trial.placement: Shadow"
+        )
+        return Closed("Refused", "BoundsNotOurs", words)
+    target = None if snapshot.target is None else snapshot.target.raw
+    lender = snapshot.autoscaler or target
+    kept = None if lender is None else kept_by(lender)
+    if lender is None or kept is None or context.spec.rollout.git_ops != "Refuse":
+        return None
+    scaled = snapshot.autoscaler is not None
+    kind = AUTOSCALER_KIND if scaled else context.spec.target_ref.kind
+    fields = "minReplicas and maxReplicas" if scaled else "replicas"
+    source = f"{kept.source} {kept.name!r}" if kept.name else f"its {kept.source}"
+    words = (
+        f"{kind}/{lender['metadata']['name']} is managed by {kept.keeper} ({kept.trace}), which "
+        f"would revert the loan: no replica is borrowed; set spec.trial.placement: Shadow, or have "
+        f"{source} ignore its spec.{fields} and set spec.rollout.gitOps: Acknowledged"
+    )
+    return Closed("Refused", "ManagedByGitOps", words)
 
 
 def _write(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from infertune.api.status import TuningStatus
+from infertune.core.ownership import FIELD_MANAGER
 from infertune.core.snapshot import RawObject
 
 
@@ -52,11 +53,13 @@ class ApplyFields:
     expectation already holds its new value the write is skipped; when one holds neither value,
     nothing is written and the tick reports ``FieldConflict``.
     ``adopt`` forces ownership of the declared fields: once per field, when the intent is fresh.
+    ``manager`` is under whose name it is applied: what it leaves out of that name's fields goes.
     """
 
     document: RawObject
     expectations: tuple[FieldExpectation, ...]
     adopt: bool
+    manager: str = FIELD_MANAGER
 
 
 @dataclass(frozen=True, slots=True)

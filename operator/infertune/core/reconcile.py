@@ -22,7 +22,7 @@ from infertune.core.snapshot import Snapshot, TuningView
 from infertune.core.states.applying import applying, intent_lost, rolling_back
 from infertune.core.states.cleanup import delete_jobs
 from infertune.core.states.deciding import deciding
-from infertune.core.states.lending import given_back
+from infertune.core.states.lending import given_back, remembered
 from infertune.core.states.pending import pending
 from infertune.core.states.probing import probing
 from infertune.core.states.recovery import open_rollout
@@ -54,7 +54,7 @@ def plan(snapshot: Snapshot) -> Plan:
     """Return what this tick does: a new status, effects in order, and when to look again."""
     snapshot = replace(snapshot, tuning=_up_to_date(snapshot.tuning, snapshot.now))
     tuning = snapshot.tuning
-    returned = given_back(snapshot)
+    returned = given_back(snapshot) or remembered(snapshot)
     if returned is not None:
         return returned
     unread = way_back_unread(snapshot)

@@ -154,7 +154,9 @@ def test_a_loan_is_recorded_then_held_then_lowered_and_only_then_is_anything_tri
     assert (lent.before, lent.during, lent.lowered) == (LENT.before, LENT.during, False)
     held = plan(snapshot_of(replace(tuning, status=recorded.status), lender=RESTORED))
     assert held.effects == (SetFinalizer(present=True),)
-    (lower,) = look(recorded.status, RESTORED).effects
+    note, lower = look(recorded.status, RESTORED).effects
+    assert isinstance(note, ApplyFields)
+    assert "spec" not in note.document
     assert isinstance(lower, ApplyFields)
     assert lower.document["spec"] == {"minReplicas": 1, "maxReplicas": 1}
     assert lower.document["metadata"]["uid"] == SCALER_UID

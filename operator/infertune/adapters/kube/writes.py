@@ -115,7 +115,7 @@ class KubeWriter:
             "metadata": {**wanted, "resourceVersion": version},
         }
         force = "true" if effect.adopt else "false"
-        query = (("fieldManager", FIELD_MANAGER), ("force", force))
+        query = (("fieldManager", effect.manager), ("force", force))
         self._connection.send(Request("PATCH", path, query, body, APPLY_PATCH))
 
     def _adopt_or_refuse(self, path: str, manifest: RawObject) -> None:

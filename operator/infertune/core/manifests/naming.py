@@ -18,10 +18,13 @@ LABEL_ROLE = "infertune.io/role"
 LABEL_TRIAL = "infertune.io/trial"
 ANNOTATION_TUNING = "infertune.io/tuning"
 ANNOTATION_LAST_GOOD = "infertune.io/last-good"
+ANNOTATION_LOAN = "infertune.io/loan"
 FINALIZER = "infertune.io/rollout"
 MANAGED_BY = "infertune"
 # Replicas are written under a name of their own: they are lent, never owned.
 LENDING_MANAGER = "infertune-borrow"
+# So is the note of a loan: an apply gives up whatever else its own name holds.
+NOTING_MANAGER = "infertune-loan"
 # With a digest, a suffix such as "-benchmark" and what a Job adds to its pods this stays below 63.
 _LONGEST_PREFIX = 36
 

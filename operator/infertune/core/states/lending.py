@@ -10,6 +10,7 @@ from infertune.api.conditions import Observation
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Borrowed
 from infertune.core.borrowing import give_back, give_up, lend, lend_of, standing, window_open
+from infertune.core.loan_record import drop_note, loans_noted, note_loan
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import Effect, Event, Plan, SetFinalizer
 from infertune.core.resolve import Resolved
@@ -70,6 +71,33 @@ def given_back(snapshot: Snapshot) -> Plan | None:
     return _closed(snapshot, lent, jobs, ended_by_others=taken)
 
 
+def remembered(snapshot: Snapshot) -> Plan | None:
+    """Return a loan that only its object remembers, taken up again so that it goes back, or None.
+
+    It is taken up by the tuning that made it. A loan of another one ends as well once this one is
+    first in line for the target: whoever made it is gone, or gives it back in the same words.
+    """
+    tuning, status = snapshot.tuning, snapshot.tuning.status
+    seen = status.observed_generation == tuning.generation or tuning.deleting
+    if status.borrowed is not None or status.state in ROLLOUT_OPEN or not seen:
+        return None
+    target = snapshot.target
+    noted = loans_noted(None if target is None else target.raw, snapshot.autoscaler)
+    found = next((n for n in noted if snapshot.rival is None or n.is_of(tuning)), None)
+    if found is None:
+        return None
+    changes = {"lowered": True, "returning": True}
+    lent = found.lent.model_copy(update=changes)
+    words = f"a replica lent by InferenceTuning {found.tuning_name!r} is not in the status: "
+    words += f"it goes back: {_text(lent)}"
+    return Plan(
+        status=status.model_copy(update={"borrowed": lent}),
+        events=(Event("Warning", "LoanFound", words),),
+        decision=words,
+        requeue_seconds=0.0,
+    )
+
+
 def _record(context: Context, resolved: Resolved) -> Outcome:
     allowed = next((c for c in context.status.conditions if c.type == "TrialsAllowed"), None)
     if allowed is not None and allowed.reason == TAKEN_BACK:
@@ -91,9 +119,10 @@ def _lower(context: Context, lent: Borrowed) -> Outcome | None:
     lender, target = context.snapshot.lender, context.snapshot.target
     assert lender is not None
     if standing(lent, lender) == "Before":
-        effect = lend(context.key, lent, lender)
+        # The note first: who finds the values lowered finds on the same object what they were.
+        effects = (note_loan(context.tuning, lent, lender), lend(context.key, lent, lender))
         words = f"lowering for trials: {_text(lent)}"
-        return Outcome(effects=(effect,), decision=words, requeue_seconds=STEP_SECONDS)
+        return Outcome(effects=effects, decision=words, requeue_seconds=STEP_SECONDS)
     if not lent.lowered:
         lowered = lent.model_copy(update={"lowered": True})
         return Outcome(changes=(("borrowed", lowered),), requeue_seconds=STEP_SECONDS)
@@ -140,10 +169,8 @@ def _closed(
     """Return the end of the loan: what is ours on the object goes, the record goes."""
     tuning = snapshot.tuning
     status = tuning.status.model_copy(update={"borrowed": None})
-    effects = list(jobs)
-    release = give_up(tuning.key, lent)
-    if release is not None:
-        effects.append(release)
+    endings = (drop_note(tuning, lent, snapshot.lender), give_up(tuning.key, lent))
+    effects = [*jobs, *(effect for effect in endings if effect is not None)]
     if FINALIZER in tuning.finalizers and status.state not in ROLLOUT_OPEN:
         effects.append(SetFinalizer(present=False))
     words = f"the borrowed replica is back: {lent.before.min_replicas}-{lent.before.max_replicas}"

@@ -1,0 +1,56 @@
+"""Mutants of a loan, and of bounds at rest: what is expected of them before anything follows."""
+
+from tests.scenario.mutation import Mutant
+
+_BETWEEN = "::test_bounds_that_somebody_sets_right_before_the_write_stay"
+ROWS = (
+    Mutant(
+        "a minimum taken back is noticed",
+        "core.standing:_bounds",
+        'FieldExpectation(("spec", "minReplicas"), after.min_replicas, after.min_replicas),',
+        "",
+        "tests/unit/core/test_standing.py",
+    ),
+    Mutant(
+        "the minimum of a loan is expected",
+        "core.borrowing:_write",
+        'FieldExpectation(("spec", "minReplicas"), old.min_replicas, new.min_replicas),',
+        "",
+        f"tests/unit/core/test_loan_record.py{_BETWEEN}",
+    ),
+    Mutant(
+        "the maximum of a loan is expected",
+        "core.borrowing:_write",
+        'FieldExpectation(("spec", "maxReplicas"), old.max_replicas, new.max_replicas),',
+        "",
+        f"tests/unit/core/test_loan_record.py{_BETWEEN}",
+    ),
+    Mutant(
+        "the note of a loan is expected",
+        "core.loan_record:_noting",
+        "(FieldExpectation(PATH, _noted(lender), text),)",
+        "()",
+        "tests/unit/core/test_loan_record.py::test_the_note_goes_and_only_where_there_is_one",
+    ),
+    Mutant(
+        "a loan is noted before it is made",
+        "core.states.lending:_lower",
+        "(note_loan(context.tuning, lent, lender), lend(context.key, lent, lender))",
+        "(lend(context.key, lent, lender),)",
+        "tests/unit/core/test_borrowing.py::test_a_loan_is_recorded_then_held_then_lowered_and_only_then_is_anything_tried",
+    ),
+    Mutant(
+        "a loan that is noted alone goes back",
+        "core.states.lending:remembered",
+        "found is None",
+        "True",
+        "tests/unit/core/test_loan_record.py::test_a_loan_that_the_status_forgot_is_taken_up_to_go_back",
+    ),
+    Mutant(
+        "a loan of the tuning in front is its own",
+        "core.states.lending:remembered",
+        "if snapshot.rival is None or n.is_of(tuning)",
+        "",
+        "tests/unit/core/test_loan_record.py::test_a_loan_of_a_tuning_that_is_gone_ends_too_but_not_that_of_the_one_in_front",
+    ),
+)
