@@ -12,6 +12,7 @@ import time
 
 from aiohttp import web
 
+CREDENTIAL = "Bearer canary-load-6f2e"
 counters: dict[str, int] = {}
 peers: dict[str, set[tuple[str, int]]] = {}
 first_seen: dict[str, float] = {}
@@ -61,6 +62,20 @@ async def busy(request: web.Request) -> web.Response:
     return web.Response(status=503)
 
 
+async def keyed(request: web.Request) -> web.Response:
+    """Want a credential, and repeat it in the answer, as echo servers do."""
+    note(request)
+    found = request.headers.get("Authorization", "")
+    if found != CREDENTIAL:
+        return web.Response(status=401)
+    return web.json_response({"label": "cat", "headers": dict(request.headers)})
+
+
+async def limited(request: web.Request) -> web.Response:
+    note(request)
+    return web.Response(status=429)
+
+
 async def ready_later(request: web.Request) -> web.Response:
     key = note(request)
     late = time.monotonic() - first_seen[key] > 0.6
@@ -80,6 +95,8 @@ async def serve() -> None:
         "/hang": hang_every_tenth,
         "/slow": slow,
         "/busy": busy,
+        "/keyed": keyed,
+        "/limited": limited,
         "/readyz": ready_later,
         "/seen": seen,
     }

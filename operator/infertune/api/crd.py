@@ -9,6 +9,7 @@ contract tests hold the two together.
 
 from typing import Any
 
+from infertune.api.load_headers import RESERVED
 from infertune.api.quantities import COUNT_PATTERN, GPU, QUANTITY_PATTERN
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TuningStatus
@@ -36,6 +37,21 @@ SPEC_RULES: dict[str, tuple[Rule, ...]] = {
             "self.values.all(x, self.values.exists_one(y, y == x))",
             "batchSize.values holds a value twice: remove it",
             ".values",
+        ),
+    ),
+    "HeaderFrom": (
+        Rule(
+            f"!(self.name.lowerAscii() in {list(RESERVED)})",
+            "this header is set by the load itself: remove it",
+            ".name",
+        ),
+    ),
+    "Load": (
+        Rule(
+            "!has(self.headersFrom) || self.headersFrom.all(x, self.headersFrom.exists_one(y,"
+            " y.name.lowerAscii() == x.name.lowerAscii()))",
+            "headersFrom names a header twice: keep one",
+            ".headersFrom",
         ),
     ),
     "ReplicaLimits": (

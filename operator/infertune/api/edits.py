@@ -55,6 +55,7 @@ EDITS: Mapping[str, EditEffect] = {
     "load.contentType": "Trials",
     "load.payloadRef.configMap": "Trials",
     "load.payloadRef.key": "Trials",
+    "load.headersFrom": "Trials",
     "load.readyPath": "Trials",
     "load.requestTimeoutSeconds": "Trials",
     "load.mesh": "Trials",

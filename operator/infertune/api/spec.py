@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from infertune.api.fields import DecimalString, ObjectName, PercentString, SpecModel
 from infertune.api.knobs import Knobs
+from infertune.api.load_headers import HeaderFrom, named_twice
 from infertune.api.trial_rules import TrialRules
 
 Mode = Literal["Recommend", "Apply"]
@@ -90,6 +91,12 @@ class Load(SpecModel):
         "application/json", max_length=256, description="Content-Type header of the requests."
     )
     payload_ref: PayloadRef | None = Field(None, description="Body of the requests.")
+    headers_from: tuple[HeaderFrom, ...] = Field(
+        (),
+        max_length=8,
+        description="Headers whose values stand in Secrets, for a server that wants a credential. "
+        "Load and golden requests carry them; readiness is asked without.",
+    )
     ready_path: HttpPath | None = Field(
         None,
         description="Path that answers 2xx once the server is ready. Default: the path of the "
@@ -103,6 +110,14 @@ class Load(SpecModel):
         description="Disabled keeps sidecars of a service mesh out of trial server and load; "
         "Inherit gives both what the target's pods ask for, where only meshed pods may talk.",
     )
+
+    @model_validator(mode="after")
+    def _each_header_once(self) -> Self:
+        twice = named_twice(self.headers_from)
+        if twice is not None:
+            message = f"headersFrom names the header {twice} twice: keep one"
+            raise ValueError(message)
+        return self
 
 
 class Metrics(SpecModel):

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 from infertune.api.status import RateLevel, TrialRecord, VerdictName
 from infertune.core.admission import RefusalWord
 from infertune.core.capacity import knee_of
+from infertune.core.load_access import LOAD_ACCESS_WORDS
 from infertune.core.space import Candidate, settings_of
 from infertune.core.trials import LOAD_BLOCKED
 
@@ -137,7 +138,7 @@ def _point(level: RateLevel) -> LevelPoint:
 def _failure_of(record: TrialRecord) -> FailureName:
     if record.phase == "Running":
         return "Running"
-    if record.reason in (*get_args(RefusalWord), LOAD_BLOCKED):
+    if record.reason in (*get_args(RefusalWord), *LOAD_ACCESS_WORDS, LOAD_BLOCKED):
         return "Refused"
     if record.phase == "Invalid":
         return "Invalid"

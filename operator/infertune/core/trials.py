@@ -13,6 +13,7 @@ from infertune.api.spec import TuningSpec
 from infertune.api.status import TrialRecord
 from infertune.core.admission import refusal_of
 from infertune.core.image_trouble import IMAGE_UNAVAILABLE, image_trouble
+from infertune.core.load_access import secret_missing
 from infertune.core.resolve import Resolved
 from infertune.core.snapshot import JobView, ProbeFailure
 from infertune.core.trial_result import Ending
@@ -203,6 +204,9 @@ def _load_step(load: JobView, spec: TuningSpec, now: datetime) -> TrialStep:
             "Invalid", "NoResult", load.failure_message or "the load probe left no result"
         )
     waited = (now - load.created_at).total_seconds()
+    missing = secret_missing(load, spec, waited)
+    if missing is not None:
+        return missing
     never_ran = load.pod_phase in {None, "Pending"}
     if never_ran and waited > spec.trial.scheduling_timeout_seconds:
         words = f"the load probe is not running after {waited:.0f} s: {load.failure_reason}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from infertune_probes.contract.session import CouldNotRun
@@ -26,6 +27,7 @@ from infertune_probes.load.golden import (
     parse_golden,
     quality_section,
 )
+from infertune_probes.load.private_headers import struck_out
 
 if TYPE_CHECKING:
     from infertune_probes.contract.envelope import Finding
@@ -86,10 +88,19 @@ async def check_quality(
     for case in cases:
         answer = await sender.ask(case.request)
         if answer.error is None:
-            outcomes.append(compare(case, answer.body))
+            outcomes.append(_judged(case, answer.body))
         else:
             outcomes.append(Outcome(case.name, passed=False, deviation=None, reason=answer.error))
     return quality_section(outcomes, max_drop_percent)
+
+
+def _judged(case: Golden, body: bytes) -> Outcome:
+    """Return how an answer compares; the reason never holds a credential that it repeats."""
+    outcome = compare(case, body)
+    if outcome.passed or not case.request.private:
+        return outcome
+    told = compare(case, struck_out(body, case.request)).reason
+    return replace(outcome, reason=told or "another answer was expected where it repeats a Secret")
 
 
 def quality_finding(quality: dict[str, object]) -> Finding:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from infertune_probes.load.options import Request
+from infertune_probes.load.private_headers import same_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +91,11 @@ def _case(index: int, entry: object, base: Request) -> Golden:
     if not isinstance(request, dict):
         msg = f"case {index}: request is not an object"
         raise GoldenUnreadable(msg)
-    return Golden(str(entry["name"]), _request(request, base), entry["expected"], tolerance)
+    made = _request(request, base)
+    if made.private and not same_server(made, base):
+        msg = f"case {index}: its path leaves the server that the headers from Secrets are for"
+        raise GoldenUnreadable(msg)
+    return Golden(str(entry["name"]), made, entry["expected"], tolerance)
 
 
 def _request(entry: dict[str, object], base: Request) -> Request:
@@ -103,6 +108,7 @@ def _request(entry: dict[str, object], base: Request) -> Request:
         url=urljoin(base.url, str(entry.get("path", base.url))),
         headers=tuple(headers.items()),
         body=json.dumps(entry["body"]).encode() if "body" in entry else base.body,
+        private=base.private,
     )
 
 

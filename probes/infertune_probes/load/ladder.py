@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,7 @@ from infertune_probes.load.gate import (
 )
 from infertune_probes.load.generator import Brake, Generator
 from infertune_probes.load.live import LiveWindow, as_line, narrate
+from infertune_probes.load.private_headers import with_private
 from infertune_probes.load.sender import Sender
 from infertune_probes.load.tally import LevelRun, level_section, skipped_level
 from infertune_probes.load.verdicts import findings_of, measurements_of
@@ -44,13 +46,14 @@ async def run(options: Options, session: ProbeSession, brake: Brake, loop_name: 
     """Run the whole probe and leave findings, measurements and the result in the session.
 
     Raises:
-        CouldNotRun: the golden file is unreadable.
+        CouldNotRun: the golden file is unreadable, or a header has no usable value.
     """
     section = _header(options, loop_name)
     session.result = section
-    golden = read_golden(options.gate, options.request)
+    request = with_private(options.request, options.header_variables, os.environ)
+    golden = read_golden(options.gate, request)
     timeout_seconds = options.terms.timeout_ms / 1000.0
-    async with Sender(options.request, timeout_seconds, options.requests_per_connection) as sender:
+    async with Sender(request, timeout_seconds, options.requests_per_connection) as sender:
         if options.gate.ready_url is not None:
             gate = options.gate
             startup = await wait_ready(sender, gate.ready_url or "", gate.ready_seconds, brake)

@@ -7,7 +7,7 @@ a Job's argument list is the whole configuration, so `kubectl describe` shows wh
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The request that is sent again and again."""
+    """The request that is sent again and again; ``private`` headers are never told."""
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    private: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+    @property
+    def all_headers(self) -> dict[str, str]:
+        """Every header as it is sent; a private one wins over others of its name."""
+        secret = {name.lower() for name, _ in self.private}
+        told = {name: value for name, value in self.headers if name.lower() not in secret}
+        return told | dict(self.private)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class Options:
     """One run of the load probe."""
 
     request: Request
+    header_variables: tuple[tuple[str, str], ...]
     ladder: Ladder
     caps: Caps
     terms: Terms
@@ -86,12 +95,14 @@ def parse(argv: list[str] | None = None) -> Options:
     try:
         ladder = _ladder(arguments)
         request = _request(arguments)
+        variables = tuple(_split(words, "=", "--header-env") for words in arguments.header_env)
         gate = _gate(arguments)
     except (ValueError, OSError, argparse.ArgumentTypeError) as error:
         parser.error(str(error))
     endless = ladder.endless
     return Options(
         request=request,
+        header_variables=variables,
         ladder=ladder,
         # Steady traffic has no last request; only a ladder is capped.
         caps=Caps(
@@ -128,6 +139,13 @@ def _add_request(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--url", required=True)
     group.add_argument("--method", help="default: POST with a body, GET without")
     group.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'")
+    group.add_argument(
+        "--header-env",
+        action="append",
+        default=[],
+        metavar="NAME=VARIABLE",
+        help="a header whose value stands in an environment variable and is told nowhere",
+    )
     group.add_argument("--body-file", type=Path, metavar="FILE")
     group.add_argument("--timeout-seconds", type=_positive, default=10.0)
     group.add_argument(
@@ -199,18 +217,20 @@ def _ladder(arguments: argparse.Namespace) -> Ladder:
 
 def _request(arguments: argparse.Namespace) -> Request:
     body = arguments.body_file.read_bytes() if arguments.body_file else b""
-    headers = []
-    for line in arguments.header:
-        name, colon, value = line.partition(":")
-        if not colon or not name.strip():
-            msg = f"--header must read 'NAME: VALUE', not {line!r}"
-            raise ValueError(msg)
-        headers.append((name.strip(), value.strip()))
+    headers = [_split(line, ":", "--header") for line in arguments.header]
     named = {name.lower() for name, _ in headers}
     if body and "content-type" not in named:
         headers.append(("Content-Type", "application/json"))
     method = arguments.method or ("POST" if body else "GET")
     return Request(method.upper(), arguments.url, tuple(headers), body)
+
+
+def _split(words: str, mark: str, flag: str) -> tuple[str, str]:
+    name, found, value = words.partition(mark)
+    if not found or not name.strip():
+        msg = f"{flag} must read 'NAME{mark}...', not {words!r}"
+        raise ValueError(msg)
+    return name.strip(), value.strip()
 
 
 def _gate(arguments: argparse.Namespace) -> Gate:

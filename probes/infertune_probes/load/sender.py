@@ -46,7 +46,7 @@ class Sender:
         """Prepare; nothing is opened before `async with`."""
         self._request = request
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._headers = dict(request.headers)
+        self._headers = request.all_headers
         self._closing_headers = {**self._headers, "Connection": "close"}
         self._close_share = 1.0 / per_connection if per_connection else 0.0
         self._dice = random.Random(per_connection)  # noqa: S311  # traffic, not a secret
@@ -87,7 +87,7 @@ class Sender:
 
     async def ask(self, request: Request) -> Answer:
         """Send any one request and return the whole answer."""
-        return await self._send(request.method, request.url, dict(request.headers), request.body)
+        return await self._send(request.method, request.url, request.all_headers, request.body)
 
     async def check(self, url: str) -> Answer:
         """GET a readiness URL with a short timeout of its own."""

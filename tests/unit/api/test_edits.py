@@ -51,6 +51,7 @@ OTHERS: dict[str, Any] = {
     "load.contentType": "text/plain",
     "load.payloadRef.configMap": "other",
     "load.payloadRef.key": "other.json",
+    "load.headersFrom": [{"name": "X-Key", "secret": "other", "key": "key"}],
     "load.readyPath": "/other",
     "load.requestTimeoutSeconds": 11,
     "load.mesh": "Inherit",

@@ -38,6 +38,8 @@ def load_arguments(
         url = f"http://{host}:{resolved.ready_port}{resolved.ready_path}"
         ready = [url, str(trial.startup_timeout_seconds)]
         arguments += ["--wait-ready", *ready]
+    for number, header in enumerate(load.headers_from):
+        arguments += ["--header-env", f"{header.name}={header_variable(number)}"]
     if load.payload_ref is not None:
         arguments += ["--header", f"Content-Type: {load.content_type}"]
         arguments += ["--body-file", f"/payload/{load.payload_ref.key}"]
@@ -46,6 +48,11 @@ def load_arguments(
         allowed = spec.quality.max_quality_drop_percent
         arguments += ["--max-quality-drop-percent", allowed]
     return arguments
+
+
+def header_variable(number: int) -> str:
+    """Return the environment variable in which the load probe finds a header from a Secret."""
+    return f"INFERTUNE_HEADER_{number}"
 
 
 def seed_of(name: str) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infertune.api.spec import TuningSpec
+from infertune.core.manifests.load_arguments import header_variable
 from infertune.core.manifests.naming import (
     LABEL_ROLE,
     LABEL_TRIAL,
@@ -86,6 +87,7 @@ def load_job(
     container = probe_container(installation.probe_image, ["infertune_probes.load", *arguments], "1")
     # A client that waits for its turn on a busy node sends late, and its trial is void.
     container["resources"]["requests"]["cpu"] = "250m"
+    container["env"] += _private_headers(spec)
     volumes: list[dict[str, Any]] = []
     if spec.load.payload_ref is not None:
         reference = spec.load.payload_ref
@@ -206,6 +208,20 @@ def _off_the_node_of(trial: str) -> dict[str, Any]:
     term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": server}}
     wish = {"weight": 100, "podAffinityTerm": term}
     return {"preferredDuringSchedulingIgnoredDuringExecution": [wish]}
+
+
+def _private_headers(spec: TuningSpec) -> list[dict[str, Any]]:
+    """Return the variables that the kubelet fills from Secrets; nothing here knows a value.
+
+    A variable and not a file: a Secret that is missing then stands in the container's status.
+    """
+    return [
+        {
+            "name": header_variable(number),
+            "valueFrom": {"secretKeyRef": {"name": header.secret, "key": header.key}},
+        }
+        for number, header in enumerate(spec.load.headers_from)
+    ]
 
 
 def _mount(

@@ -10,6 +10,7 @@ from dataclasses import replace
 from infertune.api.status import TrialRecord
 from infertune.core.admission import refusal_of
 from infertune.core.budget import spent_now
+from infertune.core.load_access import turned_away
 from infertune.core.manifests.config_copy import trial_copies
 from infertune.core.manifests.load_arguments import load_arguments
 from infertune.core.manifests.probe_jobs import load_job
@@ -49,6 +50,7 @@ def drive(context: Context, resolved: Resolved, record: TrialRecord) -> Outcome:
         return _start(context, resolved, record, step)
     if isinstance(step, Finished):
         blocked = load_blocked(jobs.server, resolved, context.spec, step.result)
+        blocked = blocked or turned_away(step.result, context.spec)
         if blocked is not None:
             return _finish(context, ended(record, blocked))
         done = _finish(context, _judged(context, resolved, record, step))
