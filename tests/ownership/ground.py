@@ -75,11 +75,13 @@ class CountingConnection(Connection):
 
 
 class Ground:
-    """One namespace with an operator of its own."""
+    """One namespace with an operator of its own; its target is of one kind."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    kind = "Deployment"
+
+    def __init__(self, kubeconfig: Path, stage: RealStage | None = None) -> None:
         self.kubeconfig = kubeconfig
-        self._stage = RealStage(kubeconfig)
+        self._stage = stage or RealStage(kubeconfig)
         self.namespace = self._stage.namespace
         self.key = Key(self.namespace, "demo")
         self.connection = CountingConnection(load_configuration(str(kubeconfig)))
@@ -131,7 +133,7 @@ class Ground:
         return self.run(program("kubectl"), "-n", self.namespace, *arguments)
 
     def target(self) -> Raw:
-        return self._read("apps/v1", "Deployment")
+        return self._read("apps/v1", self.kind)
 
     def autoscaler(self) -> Raw:
         return self._read("autoscaling/v2", "HorizontalPodAutoscaler")
@@ -164,13 +166,14 @@ class Ground:
 
     def begin(self, **spec: Any) -> None:
         """Record a tuning whose rollout has just been decided: 1 to 16, 1-2 replicas to 2-4."""
-        raw = cases.tuning(mode="Apply", rollout={"warmupSeconds": 0}, **spec)
+        raw = cases.tuning(mode="Apply", **({"rollout": {"warmupSeconds": 0}} | spec))
         raw["spec"]["metrics"]["scrapeIntervalSeconds"] = 1
+        raw["spec"]["targetRef"]["kind"] = self.kind
         stored = self._stage.add(raw)
         parsed, target, scaler = parse_spec(stored["spec"]), self.target(), self.autoscaler()
         intent = RolloutIntent(
             id="abcdef012345",
-            target_kind="Deployment",
+            target_kind=self.kind,
             target_name="server",
             target_uid=target["metadata"]["uid"],
             container="server",
@@ -193,7 +196,7 @@ class Ground:
             state="Applying",
             conditions=first_conditions(now, 1),
             target=TargetFacts(
-                kind="Deployment",
+                kind=self.kind,
                 name="server",
                 uid=intent.target_uid,
                 container="server",
@@ -267,9 +270,9 @@ def program(name: str) -> Path:
     return cache_folder(current()) / name
 
 
-def documents(batch: str = "1") -> list[Raw]:
+def documents(batch: str = "1", kind: str = "Deployment") -> list[Raw]:
     """Return the chart's objects as a person would write them down, or keep them in Git."""
-    text = (CHART / "templates" / "server.yaml").read_text()
+    text = (CHART / "templates" / "server.yaml").read_text().replace("Deployment", kind)
     values = {
         "{{ .Values.batch | quote }}": f'"{batch}"',
         "{{ .Values.logLevel | quote }}": '"info"',

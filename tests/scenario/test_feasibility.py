@@ -49,8 +49,8 @@ STORIES = [
     pytest.param(workload(paused=True), workload(paused=False), "TargetPaused", id="paused"),
     pytest.param(quota("4"), quota("3"), "QuotaExceeded", id="quota"),
     pytest.param(
-        workload(minReadySeconds=700, progressDeadlineSeconds=701),
-        workload(minReadySeconds=0),
+        workload(progressDeadlineSeconds=1),
+        workload(progressDeadlineSeconds=600),
         "ProgressDeadlineTooShort",
         id="progress deadline",
     ),

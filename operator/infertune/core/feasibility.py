@@ -226,15 +226,19 @@ def _too_few_meanwhile(change: Change) -> Infeasible | None:
 
 
 def _progress_deadline(change: Change) -> Infeasible | None:
-    one = _seconds_of_one(change)
-    if one is None or not change.turns_template or change.workload["kind"] != "Deployment":
+    """A start that its controller would give up; a ready pod is progress, so only that counts."""
+    start = change.startup_seconds
+    if start is None or not change.turns_template or change.workload["kind"] != "Deployment":
         return None
-    allowed = int(change.workload["spec"].get("progressDeadlineSeconds", DEFAULT_PROGRESS_SECONDS))
-    if one < allowed:
+    spec = change.workload["spec"]
+    allowed = int(spec.get("progressDeadlineSeconds", DEFAULT_PROGRESS_SECONDS))
+    if start < allowed:
         return None
+    # The server wants it above minReadySeconds.
+    enough = max(math.ceil(_ROOM * start), int(spec.get("minReadySeconds", 0)) + 1)
     words = (
-        f"{change.subject}: spec.progressDeadlineSeconds is {allowed}, but {_why_so_long(change)}: "
-        f"raise it to {math.ceil(_ROOM * one)}"
+        f"{change.subject}: spec.progressDeadlineSeconds is {allowed}, but a trial server took "
+        f"{number(start)} s to answer: raise it to {enough}"
     )
     return Infeasible("ProgressDeadlineTooShort", words)
 

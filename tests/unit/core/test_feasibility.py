@@ -166,14 +166,27 @@ OBSTACLES = [
     pytest.param(
         change_of(
             deployment_of(spec={"progressDeadlineSeconds": 60, "minReadySeconds": 10}),
-            startup_seconds=55.0,
+            startup_seconds=65.0,
         ),
         Infeasible(
             "ProgressDeadlineTooShort",
             "Deployment 'resnet': spec.progressDeadlineSeconds is 60, but a trial server took "
-            "55 s to answer, minReadySeconds adds 10 s: raise it to 130",
+            "65 s to answer: raise it to 130",
         ),
-        id="kubernetes would give up before the first pod is available",
+        id="kubernetes would give up before the first pod is ready",
+    ),
+    pytest.param(
+        change_of(
+            deployment_of(spec={"progressDeadlineSeconds": 301, "minReadySeconds": 300}),
+            startup_seconds=301.0,
+            rules={"applyTimeoutSeconds": 3600},
+        ),
+        Infeasible(
+            "ProgressDeadlineTooShort",
+            "Deployment 'resnet': spec.progressDeadlineSeconds is 301, but a trial server took "
+            "301 s to answer: raise it to 602",
+        ),
+        id="the deadline itself is too late",
     ),
     pytest.param(
         change_of(
