@@ -1,4 +1,4 @@
-"""A StatefulSet as target, on a real API server: the same fields, the same owners, the same ends."""
+"""A StatefulSet as target, on a real API server: same fields, same owners, same ends."""
 
 from pathlib import Path
 
