@@ -10,10 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from infertune.cli import check, crd, reference, release, report, states, version
+from infertune.cli import check, crd, probe, reference, release, report, states, version
 
 # A new command is a module with `register`, added here.
-COMMANDS = (check, crd, reference, release, report, states, version)
+COMMANDS = (check, crd, probe, reference, release, report, states, version)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -29,7 +29,11 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments, rest = parser.parse_known_args(argv)
+    if rest and not getattr(arguments, "passes_on", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    arguments.rest = rest
     try:
         return int(arguments.run(arguments))
     except OSError as error:

@@ -44,13 +44,14 @@ EVIDENCE_LIMIT = 240
 class Sinks:
     """Where the result goes.
 
-    `output` None is a human's table when stdout is a terminal, else the pod's way (sealed block on
-    stdout); "-" prints plain JSON on stdout; any other value is a file that receives plain JSON.
-    `termination_log` receives the summary.
+    `output` None is a human's table when stdout is a terminal or `table` asks for it, else the
+    pod's way (sealed block on stdout); "-" prints plain JSON on stdout; any other value is a file
+    that receives plain JSON. `termination_log` receives the summary.
     """
 
     output: str | None
     termination_log: str
+    table: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the plain JSON envelope to FILE ('-': stdout) instead of the table on a "
         "terminal or the sealed log block in a pod",
     )
+    group.add_argument("--table", action="store_true", help="the table also without a terminal")
     group.add_argument(
         "--termination-log",
         metavar="FILE",
@@ -72,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def sinks_from(arguments: argparse.Namespace) -> Sinks:
     """Return the sinks that the parsed flags of `add_arguments` name."""
-    return Sinks(arguments.output, arguments.termination_log)
+    return Sinks(arguments.output, arguments.termination_log, arguments.table)
 
 
 def seal(payload: bytes) -> str:
@@ -136,7 +138,7 @@ def emit(
     """
     stream = sys.stdout if stdout is None else stdout
     payload = serialise(envelope)
-    if sinks.output is None and stream.isatty():
+    if sinks.output is None and (sinks.table or stream.isatty()):
         stream.write(render(envelope, tables, style_of(stream)))
         stream.flush()
     elif sinks.output is None:

@@ -84,7 +84,9 @@ def load_job(
     It runs off the server's node where it can, and in the mesh of the target's ``template`` where
     the spec says so.
     """
-    container = probe_container(installation.probe_image, ["infertune_probes.load", *arguments], "1")
+    container = probe_container(
+        installation.probe_image, ["infertune_probes.load", *arguments], "1"
+    )
     # A client that waits for its turn on a busy node sends late, and its trial is void.
     container["resources"]["requests"]["cpu"] = "250m"
     container["env"] += _private_headers(spec)
