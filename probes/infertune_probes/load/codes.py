@@ -48,6 +48,11 @@ QUALITY_FAILED = Code(
     "Too many golden requests were answered wrongly.",
     "the candidate answers wrongly; no load was sent",
 )
+HEADER_UNUSABLE = Code(
+    "HEADER_UNUSABLE",
+    "A header from a Secret has no value, or one that cannot stand in a header.",
+    "correct the value in the Secret that spec.load.headersFrom names",
+)
 
 CATALOGUE = (
     LOAD_MEASURED,
@@ -60,4 +65,5 @@ CATALOGUE = (
     QUALITY_UNREADABLE,
     QUALITY_PASSED,
     QUALITY_FAILED,
+    HEADER_UNUSABLE,
 )

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from infertune_probes.contract.envelope import Finding
 from infertune_probes.contract.session import CouldNotRun
+from infertune_probes.load.codes import HEADER_UNUSABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,6 @@ Header = tuple[str, str]
 _STRUCK_OUT = b"[from a Secret]"
 # Shorter words would be struck out of answers that only happen to hold them.
 _SHORTEST = 6
-_FIX = "correct the value in the Secret that spec.load.headersFrom names"
 
 
 def with_private(
@@ -46,7 +45,7 @@ def _value(name: str, found: str | None) -> str:
     if not all(" " <= letter <= "~" for letter in value):
         why = "has a value with a line break or another letter that no header may hold"
     if why:
-        raise CouldNotRun(Finding("HEADER_UNUSABLE", "unknown", f"header {name} {why}", _FIX))
+        raise CouldNotRun(HEADER_UNUSABLE.unknown(f"header {name} {why}"))
     return value
 
 
