@@ -97,3 +97,27 @@ def job(name: str, owner: Raw | None, uid: str) -> Raw:
         "metadata": metadata,
         "spec": {"suspend": True, "template": {"metadata": {"labels": labels}, "spec": pod}},
     }
+
+
+def controller_revision(owner: Raw, name: str, config: str) -> dict[str, Any]:
+    """Return an earlier revision of a StatefulSet, whose template refers to this ConfigMap."""
+    container = {"name": "server", "envFrom": [{"configMapRef": {"name": config}}]}
+    metadata = owner["metadata"]
+    reference = {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "name": metadata["name"],
+        "uid": metadata["uid"],
+        "controller": True,
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "ControllerRevision",
+        "metadata": {
+            "name": name,
+            "labels": owner["spec"]["selector"]["matchLabels"],
+            "ownerReferences": [reference],
+        },
+        "data": {"spec": {"template": {"spec": {"containers": [container]}}}},
+        "revision": 1,
+    }

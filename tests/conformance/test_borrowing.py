@@ -6,10 +6,12 @@ import pytest
 
 from infertune.api.status import Borrowed, Bounds
 from infertune.core.borrowing import give_back, give_up, lend, standing
+from infertune.core.loan_record import drop_note, loans_noted, note_loan
 from infertune.core.ownership import managed_fields_of
 from infertune.core.plan import ScaleWorkload
 from infertune.core.snapshot import Key
 from infertune.ports import FieldTaken, Gone
+from tests.builders import tuning_of
 from tests.conformance.stages import Stage
 from tests.fakes import cases
 
@@ -75,6 +77,41 @@ def test_replicas_are_scaled_once_and_only_from_the_value_that_was_seen(stage: S
     live = stage.read(raw)
     assert live is not None
     assert "infertune" not in managers(live)
+
+
+def test_the_note_of_a_loan_comes_and_goes_and_takes_nothing_with_it(stage: Stage) -> None:
+    raw = stage.add(cases.deployment(replicas=2))
+    uid = raw["metadata"]["uid"]
+    tuning = tuning_of(key=Key(stage.namespace, "demo"))
+    lent = Borrowed(
+        kind="Deployment",
+        name="server",
+        target_uid=uid,
+        before=Bounds(min_replicas=2, max_replicas=2),
+        during=Bounds(min_replicas=1, max_replicas=1),
+    )
+    for _ in range(2):
+        live = stage.read(raw)
+        assert live is not None
+        stage.cluster.apply_fields(note_loan(tuning, lent, live))
+        there = lend(tuning.key, lent, live)
+        assert isinstance(there, ScaleWorkload)
+        stage.cluster.scale_workload(there)
+    lowered = stage.read(raw)
+    assert lowered is not None
+    assert lowered["spec"]["replicas"] == 1
+    assert [found.lent for found in loans_noted(lowered, None)] == [lent]
+    back = give_back(tuning.key, lent, lowered)
+    assert isinstance(back, ScaleWorkload)
+    stage.cluster.scale_workload(back)
+    dropped = drop_note(tuning, lent, lowered)
+    assert dropped is not None
+    stage.cluster.apply_fields(dropped)
+    after = stage.read(raw)
+    assert after is not None
+    assert after["spec"]["replicas"] == 2
+    assert list(loans_noted(after, None)) == []
+    assert not managers(after) & {"infertune", "infertune-loan"}
 
 
 def test_scaling_what_is_not_there_says_so(stage: Stage) -> None:

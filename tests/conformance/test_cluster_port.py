@@ -16,6 +16,7 @@ from tests.conformance.objects import (
     batch_of,
     batch_write,
     config_map,
+    controller_revision,
     job,
     key_of,
     set_batch,
@@ -250,6 +251,21 @@ class TestLook:
         found = stage.cluster.fetch_target(stage.namespace, "Deployment", "server")
         assert found is not None
         assert found.pods == ()
+
+    def test_what_earlier_revisions_of_a_stateful_set_refer_to_is_known(self, stage: Stage) -> None:
+        raw = cases.deployment(replicas=0)
+        raw["kind"] = "StatefulSet"
+        raw["spec"]["serviceName"] = "server"
+        owner = stage.add(raw)
+        found = stage.cluster.fetch_target(stage.namespace, "StatefulSet", "server")
+        assert found is not None
+        assert found.history == frozenset()
+        stage.add(controller_revision(owner, "mine", "conf-infertune-0123456789"))
+        stranger = {**owner, "metadata": {**owner["metadata"], "uid": "of-another"}}
+        stage.add(controller_revision(stranger, "not-mine", "conf-of-another"))
+        found = stage.cluster.fetch_target(stage.namespace, "StatefulSet", "server")
+        assert found is not None
+        assert found.history == {"conf-infertune-0123456789"}
 
     def test_what_does_not_exist_is_none(self, stage: Stage) -> None:
         cluster, namespace = stage.cluster, stage.namespace

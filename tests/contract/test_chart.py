@@ -29,6 +29,7 @@ RIGHTS = {
     ("apps", "statefulsets"): {"get", "list", "watch", "patch"},
     ("apps", "deployments/scale"): {"get", "update"},
     ("apps", "statefulsets/scale"): {"get", "update"},
+    ("apps", "controllerrevisions"): {"list"},
     ("apps", "replicasets"): {"list"},
     ("autoscaling", "horizontalpodautoscalers"): {"get", "list", "watch", "patch"},
     ("batch", "jobs"): {"create", "get", "list", "watch", "delete"},

@@ -130,7 +130,7 @@ class FakeCluster:
             return None
         wanted = workload["spec"]["selector"].get("matchLabels", {})
         sets = targets.owned_by(
-            self.store.look_at_all("ReplicaSet", namespace),
+            self.store.look_at_all(targets.REVISIONS[kind], namespace),
             frozenset({workload["metadata"]["uid"]}),
         )
         owners = frozenset(raw["metadata"]["uid"] for raw in sets)
@@ -141,7 +141,7 @@ class FakeCluster:
             raw=workload,
             pods=targets.live_pods(targets.owned_by(pods, owners)),
             revision=targets.current_revision(workload, sets),
-            history=targets.config_maps_of(sets) if kind == "Deployment" else None,
+            history=targets.config_maps_of(sets),
         )
 
     def list_autoscalers(self, namespace: str, kind: str, name: str) -> tuple[RawObject, ...]:

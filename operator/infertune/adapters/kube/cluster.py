@@ -156,17 +156,16 @@ class KubeCluster(KubeWriter):
         workload = {"apiVersion": "apps/v1", "kind": kind, **workload}
         chosen = ("labelSelector", targets.selector_text(workload["spec"]["selector"]))
         owners = frozenset({workload["metadata"]["uid"]})
-        replica_sets: list[RawObject] = []
+        path = list_path("apps/v1", targets.REVISIONS[kind], namespace)
+        revisions = targets.owned_by(self._list(path, chosen), owners)
         if kind == "Deployment":
-            path = list_path("apps/v1", "ReplicaSet", namespace)
-            replica_sets = targets.owned_by(self._list(path, chosen), owners)
-            owners = frozenset(raw["metadata"]["uid"] for raw in replica_sets)
+            owners = frozenset(raw["metadata"]["uid"] for raw in revisions)
         pods = self._list(list_path("v1", "Pod", namespace), chosen)
         return TargetView(
             raw=workload,
             pods=targets.live_pods(targets.owned_by(pods, owners)),
-            revision=targets.current_revision(workload, replica_sets),
-            history=targets.config_maps_of(replica_sets) if kind == "Deployment" else None,
+            revision=targets.current_revision(workload, revisions),
+            history=targets.config_maps_of(revisions),
         )
 
     def list_autoscalers(self, namespace: str, kind: str, name: str) -> tuple[RawObject, ...]:

@@ -18,6 +18,7 @@ PLURALS: Mapping[tuple[str, str], str] = {
     ("v1", "ReplicationController"): "replicationcontrollers",
     ("v1", "ResourceQuota"): "resourcequotas",
     ("v1", "Service"): "services",
+    ("apps/v1", "ControllerRevision"): "controllerrevisions",
     ("apps/v1", "Deployment"): "deployments",
     ("apps/v1", "ReplicaSet"): "replicasets",
     ("apps/v1", "StatefulSet"): "statefulsets",

@@ -24,6 +24,8 @@ SELECTING = (
     ("policy/v1", "PodDisruptionBudget"),
 )
 SCALED = (("apps/v1", "Deployment"), ("apps/v1", "StatefulSet"), ("apps/v1", "ReplicaSet"))
+# What holds earlier templates of a workload.
+REVISIONS = {"Deployment": "ReplicaSet", "StatefulSet": "ControllerRevision"}
 PLAIN_SELECTORS = frozenset({"Service", "ReplicationController"})
 EMPTY_PICKS_ALL = frozenset({"PodDisruptionBudget", "PodMonitor"})
 _OPERATORS = {"In": "in", "NotIn": "notin"}
@@ -71,9 +73,13 @@ def live_pods(pods: Iterable[RawObject]) -> tuple[LivePod, ...]:
     return tuple(sorted(found, key=lambda pod: pod.name))
 
 
-def config_maps_of(replica_sets: Iterable[RawObject]) -> frozenset[str]:
-    """Return the ConfigMaps that the templates of these revisions refer to."""
-    found = (references(raw["spec"].get("template") or {}) for raw in replica_sets)
+def config_maps_of(revisions: Iterable[RawObject]) -> frozenset[str]:
+    """Return the ConfigMaps that the templates of these revisions refer to.
+
+    A ReplicaSet holds its template itself; a ControllerRevision of a StatefulSet in its data.
+    """
+    contents = (raw.get("data") or raw for raw in revisions)
+    found = (references((raw.get("spec") or {}).get("template") or {}) for raw in contents)
     return frozenset[str]().union(*found)
 
 

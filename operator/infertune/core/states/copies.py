@@ -2,8 +2,8 @@
 
 Role: which copies have to be there and which may go, as effects. Must not know: in which state
 they are asked for. Trade-off: a copy that a revision of the target refers to stays, since somebody
-may go back to it; where revisions are not read (a StatefulSet) all copies stay until the target
-goes, and its owner reference takes them.
+may go back to it (``kubectl rollout undo``); where revisions were not read all copies stay until
+the target goes, and its owner reference takes them.
 """
 
 from infertune.api.status import RolloutIntent
