@@ -17,7 +17,7 @@ import pytest
 from infertune.adapters.prometheus import PrometheusMetrics
 from infertune.adapters.prometheus_access import PrometheusAccess
 from infertune.adapters.prometheus_queries import PrometheusQueries
-from infertune.core.evidence import Measured, NoData
+from infertune.core.evidence import Measured, NoData, SloBound
 from infertune.core.prometheus_access import AccessRules, pattern_of
 from infertune.core.snapshot import BlockSample, LiveEvidence
 from infertune.ports import LiveQuery
@@ -146,6 +146,21 @@ def test_a_healthy_window(stub: Stub, metrics: PrometheusMetrics) -> None:
     assert (figure(found.cpu_cores), figure(found.memory_bytes)) == (0.5, 1e8)
     assert found.blocks == (BlockSample(500, 20, 30.0), BlockSample(500, 20, 30.0))
     assert (found.pods, found.observed_at) == (1, END)
+
+
+def test_between_two_bounds_the_lower_one_counts_and_the_truth_is_enclosed(
+    stub: Stub, metrics: PrometheusMetrics
+) -> None:
+    """450 ms lies near 500, but who is within 200 ms kept it for sure: 4 % did not, 0 % surely."""
+    healthy(stub)
+    found = asked(metrics, query(stub, slo_milliseconds=450.0))
+    assert found.promise_bound == SloBound(200.0, 200.0, 500.0, 250.0)
+    assert figure(found.over_slo_percent) == pytest.approx(4.0)
+    assert isinstance(found.over_slo_percent, Measured)
+    interval = found.over_slo_percent.interval
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((0.0, 4.0))
+    assert found.blocks == (BlockSample(500, 20, 30.0), BlockSample(500, 20, 30.0))
 
 
 def test_failed_requests_are_over_the_promise_however_fast(

@@ -53,6 +53,7 @@ def live_evidence(
     """Return the figures of one window; ``good_by_bound`` has bounds in milliseconds."""
     bounds, cumulative = _all_requests(counted)
     seconds = counted.seconds
+    promise = bound_for(bounds, slo_milliseconds)
 
     def percentile(which: int) -> Evidence:
         found = histogram_percentile(bounds, cumulative, which, seconds)
@@ -74,6 +75,7 @@ def live_evidence(
         blocks=blocks,
         pods=pods,
         observed_at=observed_at,
+        promise_bound=None if isinstance(promise, NoData) else promise,
     )
 
 

@@ -132,9 +132,10 @@ def histogram_percentile(
 class SloBound:
     """The bucket bound that stands in for an SLO that may lie between two bounds.
 
-    ``bound_ms`` is the nearest finite bound (of two equally near ones the lower, which counts too
-    many requests as slow, never too few). ``below_ms`` and ``above_ms`` enclose the SLO; they are
-    equal when it is a bound itself, and ``above_ms`` is infinite past the last finite bound.
+    ``bound_ms`` is the highest finite bound that is not above it, which counts too many requests
+    as slow and never too few: a Pass there is a Pass; the lowest bound where all are above it.
+    ``below_ms`` and ``above_ms`` enclose the SLO; they are equal when it is a bound itself, and
+    ``above_ms`` is infinite past the last finite bound.
     """
 
     bound_ms: float
@@ -149,7 +150,7 @@ class SloBound:
 
 
 def slo_within_buckets(bounds_ms: Sequence[float], slo_ms: float) -> SloBound | NoData:
-    """Return the bucket bound nearest to the SLO and how far off it is, in milliseconds.
+    """Return the bucket bound that stands in for the SLO and how far off it is, in milliseconds.
 
     Whether the error is tolerable is for the caller to judge. NoData Invalid for bounds that do
     not rise or hold NaN, OutsideBuckets when there is no finite bound at all.
@@ -160,16 +161,16 @@ def slo_within_buckets(bounds_ms: Sequence[float], slo_ms: float) -> SloBound | 
     finite = [bound for bound in bounds if math.isfinite(bound)]
     if not finite:
         return NoData("OutsideBuckets", "the histogram has no finite bucket bound")
-    nearest = min(finite, key=lambda bound: (abs(bound - slo_ms), bound))
     below = max((bound for bound in finite if bound <= slo_ms), default=0.0)
     above = min((bound for bound in finite if bound >= slo_ms), default=math.inf)
-    return SloBound(nearest, below, above, abs(nearest - slo_ms))
+    used = below if below > 0 else finite[0]
+    return SloBound(used, below, above, abs(used - slo_ms))
 
 
 def over_slo_fraction(
     bounds_ms: Sequence[float], cumulative: Sequence[float], slo_ms: float, window_seconds: float
 ) -> Evidence:
-    """Return which fraction of requests was slower than the SLO, by the bound nearest to it.
+    """Return which fraction of requests was slower than the SLO, by the bound that stands for it.
 
     The interval comes from the two bounds that enclose the SLO (level 1.0): the true fraction of
     the counted requests lies between them. NoData as for ``slo_within_buckets``, TooFew when

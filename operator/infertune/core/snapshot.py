@@ -14,7 +14,7 @@ from infertune.api.annotations import Wishes
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TuningStatus
 from infertune.api.v1alpha1 import SpecError
-from infertune.core.evidence import Evidence, NoData
+from infertune.core.evidence import Evidence, NoData, SloBound
 from infertune_probes.contract.load import Envelope
 
 RawObject = Mapping[str, Any]
@@ -176,6 +176,7 @@ class LiveEvidence:
     """Live traffic of the target's current pods over one window that ends at ``observed_at``.
 
     ``blocks`` are in time order, each at least two scrapes long. Latencies in milliseconds.
+    ``promise_bound`` is the bucket bound by which a request counts as slow; None: it is not known.
     """
 
     p50: Evidence
@@ -189,6 +190,7 @@ class LiveEvidence:
     blocks: tuple[BlockSample, ...]
     pods: int
     observed_at: datetime
+    promise_bound: SloBound | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from infertune.api.conditions import Observation
 from infertune.core.evidence import Measured
 from infertune.core.plan import Event
+from infertune.core.promise_bound import BETWEEN_BUCKETS
 from infertune.core.render import number
 from infertune.core.snapshot import LiveEvidence
 from infertune.core.story import Context
@@ -30,11 +31,12 @@ class Patience:
 def patience_at(context: Context, waited: float, deadline: float, words: str) -> Patience | None:
     """Return the patience that is left after so many seconds, or None at its end.
 
-    ``words`` is what live traffic says so far; a breach above the declared demand is alerted to at
-    once, since it is no verdict on the change and only people can raise the demand.
+    ``words`` is what live traffic says so far; a breach that is no verdict on the change is told at
+    once, since only people can raise the declared demand or give the histogram a bound.
     """
     if waited <= deadline:
-        return _told_once(context, ABOVE, words) if words.startswith(ABOVE) else Patience()
+        alert = next((word for word in (ABOVE, BETWEEN_BUCKETS) if words.startswith(word)), None)
+        return Patience() if alert is None else _told_once(context, alert, words)
     rules = context.spec.rollout
     if rules.on_inconclusive != "Extend" or waited > deadline + rules.extend_seconds:
         return None

@@ -14,6 +14,7 @@ from infertune.core.dropped import declared_paths, release_dropped
 from infertune.core.evidence import Measured, NoData
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import ReleaseFields, SetFinalizer
+from infertune.core.promise_bound import BETWEEN_BUCKETS, bound_note
 from infertune.core.render import configuration_text, reading, shown
 from infertune.core.resolve import Problem, Resolved, missing_config_map, resolve
 from infertune.core.snapshot import LiveEvidence
@@ -162,10 +163,13 @@ def _baseline_taken(
     if baseline != figures:
         changes = (*changes, ("live", figures))
         sentence += "; the target runs tuned values, so this is no baseline"
+    note = bound_note(live, context.spec.slo.latency_milliseconds)
+    word = BETWEEN_BUCKETS if note else "Measured"
+    told = f"{sentence}; {note}" if note else sentence
     return Outcome(
         changes=changes,
         event="TargetResolved",
-        observed=(there, Observation("MetricsAvailable", "True", "Measured", sentence)),
+        observed=(there, Observation("MetricsAvailable", "True", word, told)),
         decision=f"live traffic: {sentence}",
         evidence=(("baseline", baseline.model_dump(mode="json", exclude_none=True)),),
         requeue_seconds=0.0,

@@ -16,6 +16,7 @@ from infertune.core.expected_load import expected_load
 from infertune.core.manifests.apply_documents import standing_still, template_expectations
 from infertune.core.plan import Event
 from infertune.core.preconditions import Violated, check
+from infertune.core.promise_bound import bound_note, not_surely_broken
 from infertune.core.render import number, shown
 from infertune.core.slo import Judgement, judge, required_verification_seconds
 from infertune.core.snapshot import LiveEvidence, RawObject
@@ -79,12 +80,14 @@ def _judged(context: Context, rollout: RolloutStatus, live: LiveEvidence) -> Out
     failing = _too_many_errors(context, live)
     if failing is not None:
         return _fail(context, rollout, changes, failing)
-    above = above_demand(context, live) if judgement.verdict == "Fail" else None
-    if judgement.verdict == "Fail" and above is None:
+    excuse = not_surely_broken(live, judgement, spec.slo.percentile)
+    if excuse is None and judgement.verdict == "Fail":
+        excuse = above_demand(context, live)
+    if judgement.verdict == "Fail" and excuse is None:
         return _fail(context, rollout, changes, words)
     if judgement.verdict == "Pass" and _errors_within(context, live):
         return _pass(context, rollout, changes, words)
-    return _wait(context, rollout, changes, needed, f"{above}: {words}" if above else words)
+    return _wait(context, rollout, changes, needed, f"{excuse}: {words}" if excuse else words)
 
 
 def _fail(
@@ -274,9 +277,11 @@ def _wilson_low(share: float, n: int) -> float:
 
 def _sentence(context: Context, judgement: Judgement, live: LiveEvidence) -> str:
     figures = figures_of(live)
+    note = bound_note(live, context.spec.slo.latency_milliseconds)
     return (
         f"{judgement.reason}; P95 {shown(figures.p95)} at {shown(figures.request_rate)}, "
         f"{judgement.blocks} blocks, {number(judgement.requests)} requests, {live.pods} pods, "
         f"errors {shown(figures.error_percent)}; "
         f"promise P{context.spec.slo.percentile} <= {context.spec.slo.latency_milliseconds} ms"
+        + (f"; {note}" if note else "")
     )
