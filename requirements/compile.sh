@@ -34,5 +34,5 @@ compile build.txt requirements/build.in
 extra demo-server | compile demo-server.txt -
 extra demo-model | compile demo-model.txt -
 compile dev.txt pyproject.toml requirements/build.in \
-  --extra probes --extra demo-server --extra demo-model --extra dev
+  --extra probes --extra demo-server --extra demo-model --extra report --extra dev
 compile uv.txt requirements/uv.in
