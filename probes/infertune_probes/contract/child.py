@@ -23,11 +23,15 @@ _STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 
 @dataclass(frozen=True)
 class Heard:
-    """What a child said: its stdout, or None and the reason; `hung`: it missed the deadline."""
+    """What a child said: its stdout, or None and the reason; `hung`: it missed the deadline.
+
+    `so_far` is what a child that hung, or failed, had said before.
+    """
 
     text: str | None
     reason: str | None = None
     hung: bool = False
+    so_far: str = ""
 
 
 def ask(command: Sequence[str], deadline_seconds: float) -> Heard:
@@ -48,14 +52,16 @@ def ask(command: Sequence[str], deadline_seconds: float) -> Heard:
     try:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         out, err = child.communicate(timeout=deadline_seconds)
-    except subprocess.TimeoutExpired:
-        return Heard(None, f"no answer within {deadline_seconds:g} s", hung=True)
+    except subprocess.TimeoutExpired as late:
+        said = (late.output or b"").decode("utf-8", "replace")
+        return Heard(None, f"no answer within {deadline_seconds:g} s", hung=True, so_far=said)
     finally:
         # Also when the probe itself is told to stop: no child may outlive it.
         _end(child)
     if child.returncode != 0:
         lines = err.decode("utf-8", "replace").strip().splitlines()
-        return Heard(None, f"exit status {child.returncode}: {lines[-1] if lines else ''}")
+        why = f"exit status {child.returncode}: {lines[-1] if lines else ''}"
+        return Heard(None, why, so_far=out.decode("utf-8", "replace"))
     return Heard(out.decode("utf-8", "replace"))
 
 

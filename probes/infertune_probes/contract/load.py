@@ -21,6 +21,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, m
 from infertune_probes.contract.envelope import Verdict, worst
 from infertune_probes.contract.load_result import BenchmarkResult, GpuResult, LoadResult
 from infertune_probes.contract.strict import StrictModel
+from infertune_probes.contract.versions_result import VersionsResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +157,13 @@ class Envelope(StrictModel):
     measurements: tuple[Measurement, ...]
     artifacts: tuple[Artifact, ...]
     partial: bool
-    result: Annotated[LoadResult | GpuResult | BenchmarkResult, Field(discriminator="kind")] | None
+    result: (
+        Annotated[
+            LoadResult | GpuResult | BenchmarkResult | VersionsResult,
+            Field(discriminator="kind"),
+        ]
+        | None
+    )
     # Absent in what probes of 0.1.0 wrote.
     pod: Annotated[str, Field(max_length=128)] | None = None
 
@@ -169,6 +176,11 @@ class Envelope(StrictModel):
     def load(self) -> LoadResult | None:
         """The load section, or None when another probe wrote this envelope."""
         return self.result if isinstance(self.result, LoadResult) else None
+
+    @property
+    def versions(self) -> VersionsResult | None:
+        """The versions section, or None when another probe wrote this envelope."""
+        return self.result if isinstance(self.result, VersionsResult) else None
 
     @model_validator(mode="after")
     def _finished_after_started(self) -> Self:

@@ -1,0 +1,226 @@
+"""Asks everything that knows a version, and writes down what each one said, or why it could not.
+
+It must not compare or judge. Trade-off: once NVML hangs, nothing else that talks to the driver is
+asked: another voice would hang as well, and cost its own deadline.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infertune_probes.contract.child import Heard, ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MODULE_VERSION = Path("proc/driver/nvidia/version")
+TOOLKIT = Path("usr/local/cuda")
+SMI = "nvidia-smi"
+_KERNEL_MODULE = re.compile(r"Kernel Module.*?\s(\d+\.\d+(?:\.\d+)?)\s")
+_NVCC_RELEASE = re.compile(r"release (\d+\.\d+), V(\S+)")
+# What a container says about itself; nothing else of the environment leaves it.
+HINTS = (
+    "CUDA_VERSION",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "NVIDIA_REQUIRE_CUDA",
+    "NVIDIA_DISABLE_REQUIRE",
+    "PYTORCH_VERSION",
+    "NV_CUDNN_VERSION",
+    "NCCL_VERSION",
+    "NV_CUDA_COMPAT_PACKAGE",
+)
+_LONGEST_HINT = 4096
+
+
+@dataclass(frozen=True)
+class Told:
+    """One version by one witness, or None and the reason."""
+
+    name: str
+    version: str | None
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, object]:
+        """Return it as a JSON object."""
+        return {"name": self.name, "version": self.version, "reason": self.reason}
+
+    def describe(self) -> str:
+        """Return it in a few words, for evidence."""
+        return f"{self.name}: {self.version or self.reason}"
+
+
+@dataclass(frozen=True)
+class Launches:
+    """What became of the kernels: lines of the child, and why there are no more of them."""
+
+    done: tuple[dict[str, object], ...] = ()
+    reason: str | None = None
+    hung: bool = False
+    asked: bool = True
+
+
+@dataclass(frozen=True)
+class Sight:
+    """Everything that was told."""
+
+    drivers: tuple[Told, ...]
+    hung: str | None
+    cuda: str | None
+    devices: tuple[dict[str, object], ...]
+    libraries: tuple[Told, ...]
+    torch: dict[str, object] | None
+    torch_reason: str | None
+    hints: Mapping[str, str]
+    launches: Launches = field(default_factory=Launches)
+
+    @property
+    def driver(self) -> str | None:
+        """The driver's version, by the first witness that knows it."""
+        return next((told.version for told in self.drivers if told.version), None)
+
+
+def look(root: Path, deadline_seconds: float, *, launch: bool) -> Sight:
+    """Ask everyone, one after another, each with the deadline."""
+    module = see_module(root)
+    heard = ask(_reader("nvml"), deadline_seconds)
+    seen = _last(heard)
+    nvml = Told("nvml", _text(seen.get("driver")), _why(heard, seen))
+    smi = (
+        Told(SMI, None, "not asked, because NVML hung") if heard.hung else see_smi(deadline_seconds)
+    )
+    devices = seen.get("devices")
+    libraries = see_libraries(deadline_seconds) if not heard.hung else ()
+    heard_torch = ask(_reader("torch"), deadline_seconds)
+    torch = _last(heard_torch)
+    known = "version" in torch
+    return Sight(
+        drivers=(module, nvml, smi),
+        hung=heard.reason if heard.hung else None,
+        cuda=_text(seen.get("cuda")),
+        devices=tuple(devices) if isinstance(devices, list) else (),
+        libraries=(*libraries, see_nvcc(root, deadline_seconds), see_toolkit(root)),
+        torch=torch if known else None,
+        torch_reason=None if known else _why(heard_torch, torch),
+        hints=hints(os.environ),
+        launches=_launches(torch, heard, deadline_seconds) if launch else Launches(asked=False),
+    )
+
+
+def _launches(torch: dict[str, object], nvml: Heard, deadline_seconds: float) -> Launches:
+    if nvml.hung:
+        return Launches(reason="not tried, because NVML hung")
+    if "version" not in torch:
+        return Launches(reason=str(torch.get("error", "torch could not be asked")))
+    heard = ask(_reader("launch"), deadline_seconds)
+    lines = _lines(heard.text if heard.text is not None else heard.so_far)
+    done = tuple(line for line in lines if "device" in line)
+    refused = next((str(line["error"]) for line in lines if "error" in line), None)
+    return Launches(done, refused or heard.reason, heard.hung)
+
+
+def see_module(root: Path) -> Told:
+    """Return the version of the loaded kernel module."""
+    name = "kernel module"
+    try:
+        text = (root / MODULE_VERSION).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        return Told(name, None, f"/{MODULE_VERSION} cannot be read: {error.strerror}")
+    found = _KERNEL_MODULE.search(text)
+    if found is None:
+        return Told(name, None, f"/{MODULE_VERSION} names no version")
+    return Told(name, found.group(1))
+
+
+def see_smi(deadline_seconds: float) -> Told:
+    """Return the driver's version by nvidia-smi."""
+    heard = ask([SMI, "--query-gpu=driver_version", "--format=csv,noheader"], deadline_seconds)
+    if heard.text is None:
+        return Told(SMI, None, heard.reason)
+    lines = [line.strip() for line in heard.text.splitlines() if line.strip()]
+    version = next((line for line in lines if re.match(r"^\d+\.\d+", line)), None)
+    return Told(SMI, version, None if version else (lines or ["said nothing"])[0])
+
+
+def see_libraries(deadline_seconds: float) -> tuple[Told, ...]:
+    """Return what the CUDA libraries of this image say of themselves."""
+    heard = ask(_reader("libraries"), deadline_seconds)
+    seen = _last(heard)
+    told = []
+    for name in ("cuda", "cudart", "cudnn", "nccl"):
+        answer = seen.get(name)
+        if isinstance(answer, dict):
+            told.append(Told(name, _text(answer.get("version")), _text(answer.get("reason"))))
+        else:
+            told.append(Told(name, None, heard.reason or "said nothing readable"))
+    return tuple(told)
+
+
+def see_nvcc(root: Path, deadline_seconds: float) -> Told:
+    """Return the release of the compiler, from the path or the toolkit's own folder."""
+    own = root / TOOLKIT / "bin" / "nvcc"
+    heard = ask(["nvcc", "--version"], deadline_seconds)
+    if heard.text is None and own.exists():
+        heard = ask([str(own), "--version"], deadline_seconds)
+    if heard.text is None:
+        return Told("nvcc", None, heard.reason)
+    found = _NVCC_RELEASE.search(heard.text)
+    return Told("nvcc", found.group(2) if found else None, None if found else "names no release")
+
+
+def see_toolkit(root: Path) -> Told:
+    """Return the release that the toolkit's version.json names."""
+    path = root / TOOLKIT / "version.json"
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        return Told("toolkit", str(document["cuda"]["version"]))
+    except OSError as error:
+        return Told("toolkit", None, f"/{TOOLKIT}/version.json cannot be read: {error.strerror}")
+    except (ValueError, KeyError, TypeError):
+        return Told("toolkit", None, f"/{TOOLKIT}/version.json names no release")
+
+
+def hints(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables by which an image or a runtime speaks of CUDA."""
+    return {name: environment[name][:_LONGEST_HINT] for name in HINTS if name in environment}
+
+
+def _reader(witness: str) -> list[str]:
+    return [sys.executable, "-m", "infertune_probes.versions.reader", witness]
+
+
+def _lines(text: str) -> list[dict[str, object]]:
+    """Return the lines that are JSON objects; libraries may print between them."""
+    found = []
+    for line in text.splitlines():
+        try:
+            document = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(document, dict):
+            found.append(document)
+    return found
+
+
+def _last(heard: Heard) -> dict[str, object]:
+    lines = _lines(heard.text or "")
+    return lines[-1] if lines else {}
+
+
+def _why(heard: Heard, seen: dict[str, object]) -> str | None:
+    if heard.text is None:
+        return heard.reason
+    if "error" in seen:
+        return str(seen["error"])
+    return None if seen else "said nothing readable"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

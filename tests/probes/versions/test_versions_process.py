@@ -1,0 +1,369 @@
+"""The versions probe as a process: on this machine, and over stand-ins for NVML and torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infertune_probes.versions import codes
+from infertune_probes.versions.reader import cuda_text, cudnn_text, nccl_text
+from infertune_probes.versions.witnesses import HINTS
+from tests.probes.running import Ran, run_probe
+
+if TYPE_CHECKING:
+    from infertune_probes.contract.versions_result import VersionsResult
+
+FAKES = Path(__file__).parent / "fake_modules"
+H100 = {"uuid": "GPU-a", "name": "NVIDIA H100", "brand": 14, "capability": [9, 0]}
+MODULE = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.98  Thu Jul 27 2023\nGCC version: x\n"
+OPEN_MODULE = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.98  Release Build\n"
+TORCH: dict[str, Any] = {
+    "version": "2.7.0+cu126",
+    "cuda": "12.6",
+    "architectures": "sm_80 sm_90 compute_90",
+    "cudnn_compiled": [9, 5, 1],
+    "cudnn_loaded": 90501,
+    "devices": [{"capability": [9, 0], "kernel": "right"}],
+}
+
+CPU_BUILD = {"version": "2.7.0+cpu", "cudnn_compiled": None, "cudnn_loaded": None}
+# The four libraries as far as they tell their release: of CUDA 13.0, cuDNN 9.10.2, NCCL 2.27.5.
+LIBRARIES = {
+    "libcuda.so.1": "int cuDriverGetVersion(int *v) { *v = 13000; return 0; }",
+    "libcudart.so.13": "int cudaRuntimeGetVersion(int *v) { *v = 13000; return 0; }",
+    "libcudnn.so.9": "unsigned long cudnnGetVersion(void) { return 91002; }",
+    "libnccl.so.2": "int ncclGetVersion(int *v) { *v = 22705; return 3; }",
+}
+
+
+def run_versions(
+    directory: Path,
+    *flags: str,
+    nvml: object = None,
+    torch: object = None,
+    tools: dict[str, str] | None = None,
+    module: str | None = None,
+    hints: dict[str, str] | None = None,
+) -> Ran:
+    folder = directory / "bin"
+    folder.mkdir()
+    for name, script in (tools or {}).items():
+        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+        (folder / name).chmod(0o755)
+    root = directory / "root"
+    if module is not None:
+        (root / "proc/driver/nvidia").mkdir(parents=True)
+        (root / "proc/driver/nvidia/version").write_text(module)
+    env = {name: value for name, value in os.environ.items() if name not in HINTS}
+    env |= {"PYTHONPATH": str(FAKES), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+    env |= {} if nvml is None else {"FAKE_VERSIONS_NVML": json.dumps(nvml)}
+    env |= {} if torch is None else {"FAKE_TORCH": json.dumps(torch)}
+    arguments = ("--root", str(root), *flags)
+    return run_probe(directory, "versions", *arguments, env=env | (hints or {}))
+
+
+def the_535_node(directory: Path, *flags: str, **changed: Any) -> Ran:
+    """A node with driver 535.98 and an H100, and the image with torch 2.7.0 of CUDA 12.6."""
+    world: dict[str, Any] = {
+        "nvml": {"driver": "535.98", "cuda": 12020, "devices": [H100]},
+        "torch": TORCH,
+        "tools": {"nvidia-smi": "echo 535.98"},
+        "module": MODULE,
+    }
+    return run_versions(directory, *flags, **{**world, **changed})
+
+
+def result_of(ran: Ran) -> VersionsResult:
+    assert ran.envelope.versions is not None
+    return ran.envelope.versions
+
+
+def test_without_a_gpu_everything_is_unknown_with_its_reason_and_quick(tmp_path: Path) -> None:
+    began = time.monotonic()
+    ran = run_versions(tmp_path)
+    assert time.monotonic() - began < 20.0
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert {f.code: f.verdict for f in ran.envelope.findings} == {
+        "DRIVER_UNKNOWN": "unknown",
+        "STACK_UNKNOWN": "unknown",
+        "KERNEL_NOT_TRIED": "unknown",
+    }
+    assert "nvml: Driver Not Loaded; nvidia-smi: not installed" in ran.envelope.findings[0].evidence
+    silent = [told for told in result_of(ran).libraries if not (told.version or told.reason)]
+    assert silent == []
+
+
+def test_torch_2_7_of_cuda_12_6_on_driver_535_is_minor_version_compatible(tmp_path: Path) -> None:
+    ran = the_535_node(tmp_path)
+    assert [(f.code, f.verdict) for f in ran.envelope.findings] == [
+        ("DRIVER_KNOWN", "pass"),
+        ("STACK_MINOR_VERSION", "warn"),
+        ("ARCHITECTURE_SUPPORTED", "pass"),
+        ("CUDNN_FITS", "pass"),
+        ("KERNEL_LAUNCHED", "pass"),
+    ]
+    result = result_of(ran)
+    assert (result.driver_version, result.cuda_driver_version) == ("535.98", "12.2")
+    assert [(told.name, told.version) for told in result.driver_sources] == [
+        ("kernel module", "535.98"),
+        ("nvml", "535.98"),
+        ("nvidia-smi", "535.98"),
+    ]
+    assert [device.model_dump() for device in result.devices] == [
+        {
+            "index": 0,
+            "uuid": "GPU-a",
+            "name": "NVIDIA H100",
+            "brand": "nvidia",
+            "compute_capability": "9.0",
+        }
+    ]
+    assert result.torch is not None
+    assert result.torch.model_dump(exclude={"python"}) == {
+        "version": "2.7.0+cu126",
+        "git": "abc123",
+        "cuda": "12.6",
+        "hip": None,
+        "architectures": ("sm_80", "sm_90", "compute_90"),
+        "cudnn_compiled": "9.5.1",
+        "cudnn_loaded": "9.5.1",
+        "nccl": "2.26.2",
+    }
+    assert result.launches is not None
+    assert [(one.device, one.ok) for one in result.launches] == [(0, True)]
+    assert [(m.name, m.unit, m.n) for m in ran.envelope.measurements] == [
+        ("gpu0_first_kernels", "s", 1)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changed", "code", "verdict", "evidence"),
+    [
+        pytest.param(
+            {"module": OPEN_MODULE.replace("535.98", "535.104.05")},
+            "DRIVER_DISAGREES",
+            "fail",
+            "kernel module: 535.104.05; nvml: 535.98",
+            id="an update without a reboot",
+        ),
+        pytest.param(
+            {"nvml": {"init": "Driver/library version mismatch"}, "tools": {}},
+            "DRIVER_DISAGREES",
+            "fail",
+            "version mismatch",
+            id="NVML says so itself",
+        ),
+        pytest.param(
+            {
+                "torch": {**TORCH, "version": "2.15.0", "cuda": "13.2"},
+                "nvml": {"driver": "545.23.08", "cuda": 12030, "devices": [H100]},
+                "tools": {},
+                "module": None,
+            },
+            "STACK_UNSUPPORTED",
+            "fail",
+            "needs 580 or newer",
+            id="a torch too new for the driver",
+        ),
+        pytest.param(
+            {"torch": {**TORCH, "version": "2.4.1", "cuda": "12.1"}},
+            "STACK_NATIVE",
+            "pass",
+            "knows CUDA 12.2",
+            id="a torch older than the driver",
+        ),
+        pytest.param(
+            {"torch": {**TORCH, "version": "2.7.0+cpu", "cuda": None}},
+            "STACK_CPU_ONLY",
+            "fail",
+            "built without CUDA",
+            id="a CPU build beside a GPU",
+        ),
+        pytest.param(
+            {"torch": {**TORCH, "cuda": None, "hip": "6.3"}},
+            "STACK_UNKNOWN",
+            "unknown",
+            "ROCm 6.3",
+            id="a build for another vendor",
+        ),
+        pytest.param(
+            {"torch": {**TORCH, "architectures": "sm_70 compute_70"}},
+            "ARCHITECTURE_PTX_ONLY",
+            "warn",
+            "compute capability 9.0",
+            id="only PTX",
+        ),
+        pytest.param(
+            {"torch": {**TORCH, "architectures": "sm_100 sm_120"}},
+            "ARCHITECTURE_MISSING",
+            "fail",
+            "sm_100 sm_120",
+            id="no code at all",
+        ),
+        pytest.param(
+            {"torch": {**TORCH, "architectures": ""}},
+            "ARCHITECTURE_UNKNOWN",
+            "unknown",
+            "the architecture list cannot be read",
+            id="no list",
+        ),
+        pytest.param(
+            {"torch": {**TORCH, "cudnn_loaded": 8902}},
+            "CUDNN_TOO_OLD",
+            "fail",
+            "compiled with cuDNN 9.5.1, loaded 8.9.2",
+            id="another cuDNN is found first",
+        ),
+        pytest.param(
+            {"hints": {"CUDA_VERSION": "11.8.0"}},
+            "RELEASE_DISAGREES",
+            "warn",
+            "CUDA_VERSION is 11.8.0, torch is built with CUDA 12.6",
+            id="base image and torch of two CUDA majors",
+        ),
+        pytest.param(
+            {"hints": {"CUDA_VISIBLE_DEVICES": ""}},
+            "DEVICES_HIDDEN",
+            "warn",
+            "CUDA_VISIBLE_DEVICES=''",
+            id="no device is visible",
+        ),
+        pytest.param(
+            {"hints": {"NVIDIA_REQUIRE_CUDA": "cuda>=12.4", "NVIDIA_DISABLE_REQUIRE": "1"}},
+            "REQUIREMENT_NOT_MET",
+            "fail",
+            "NVIDIA_DISABLE_REQUIRE let the container start",
+            id="a demand that was switched off",
+        ),
+        pytest.param(
+            {"hints": {"NVIDIA_REQUIRE_CUDA": "cuda>=12.4 brand=nvidia,driver>=535,driver<536"}},
+            "REQUIREMENT_MET",
+            "pass",
+            "brand nvidia",
+            id="met by the driver's branch",
+        ),
+        pytest.param(
+            {"hints": {"NVIDIA_REQUIRE_CUDA": "cuda => 12.4"}},
+            "REQUIREMENT_UNKNOWN",
+            "unknown",
+            "'cuda' is no comparison",
+            id="a demand nobody can read",
+        ),
+    ],
+)
+def test_what_is_told_of_a_node(
+    tmp_path: Path, changed: dict[str, Any], code: str, verdict: str, evidence: str
+) -> None:
+    ran = the_535_node(tmp_path, **changed)
+    (found,) = [finding for finding in ran.envelope.findings if finding.code == code]
+    assert (found.verdict, evidence in found.evidence) == (verdict, True), found.evidence
+    assert ran.exit_code == (1 if ran.envelope.verdict == "fail" else 0)
+    assert bool(found.fix) is (verdict != "pass")
+
+
+def test_kernels_are_tried_on_every_device_until_one_hangs(tmp_path: Path) -> None:
+    kernels = ("right", "wrong", "no kernel image is available for execution", "hang", "right")
+    devices = [{"capability": [9, 0], "kernel": kernel} for kernel in kernels]
+    flags = ("--deadline-seconds", "2")
+    ran = the_535_node(tmp_path, *flags, torch={**TORCH, "devices": devices})
+    told = [(f.code, f.evidence) for f in ran.envelope.findings if f.code.startswith("KERNEL_")]
+    assert told == [
+        ("KERNEL_LAUNCHED", "device 0 (GPU 0): right results"),
+        ("KERNEL_FAILED", "device 1: the sum is 1000001.0, the product 65.0"),
+        ("KERNEL_FAILED", "device 2: no kernel image is available for execution"),
+        ("KERNEL_HUNG", "after 3 devices: no answer within 2 s"),
+    ]
+    assert ran.exit_code == 1
+
+
+def test_no_kernel_is_launched_when_nobody_asks_for_it(tmp_path: Path) -> None:
+    hanging = {**TORCH, "devices": [{"capability": [9, 0], "kernel": "hang"}]}
+    ran = the_535_node(tmp_path, "--no-launch", torch=hanging)
+    assert [code for code in ran.codes if code.startswith("KERNEL_")] == []
+    assert (result_of(ran).launches, ran.envelope.measurements) == (None, ())
+
+
+def test_a_driver_that_hangs_is_a_finding_and_nothing_else_is_asked_of_it(tmp_path: Path) -> None:
+    began = time.monotonic()
+    asked = tmp_path / "asked"
+    smi = {"nvidia-smi": f"touch {asked}; echo 535.98"}
+    ran = the_535_node(tmp_path, "--deadline-seconds", "1.5", nvml={"hang": 60}, tools=smi)
+    assert time.monotonic() - began < 15.0
+    assert (ran.exit_code, asked.exists()) == (1, False)
+    assert "DRIVER_HUNG" in ran.codes
+    assert [f.evidence for f in ran.envelope.findings if f.code == "KERNEL_NOT_TRIED"] == [
+        "not tried, because NVML hung"
+    ]
+
+
+def test_a_cpu_build_where_there_is_no_gpu_is_no_failure(tmp_path: Path) -> None:
+    ran = run_versions(tmp_path, torch=CPU_BUILD)
+    (found,) = [f for f in ran.envelope.findings if f.code == codes.STACK_CPU_ONLY.name]
+    assert (found.verdict, ran.exit_code) == ("warn", 0)
+
+
+def test_the_toolkit_of_the_image_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "root/usr/local/cuda"
+    folder.mkdir(parents=True)
+    (folder / "version.json").write_text('{"cuda": {"version": "12.4.1"}}')
+    nvcc = "echo 'Cuda compilation tools, release 12.4, V12.4.131'"
+    told = {
+        t.name: t.version for t in result_of(run_versions(tmp_path, tools={"nvcc": nvcc})).libraries
+    }
+    assert (told["nvcc"], told["toolkit"]) == ("12.4.131", "12.4.1")
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"cuda": 3}', "{"])
+def test_a_toolkit_file_that_says_nothing_is_a_reason(tmp_path: Path, text: str) -> None:
+    folder = tmp_path / "root/usr/local/cuda"
+    folder.mkdir(parents=True)
+    (folder / "version.json").write_text(text)
+    (told,) = [t for t in result_of(run_versions(tmp_path)).libraries if t.name == "toolkit"]
+    assert (told.version, told.reason) == (None, "/usr/local/cuda/version.json names no release")
+
+
+def built_libraries(directory: Path) -> Path:
+    folder = directory / "lib"
+    folder.mkdir()
+    for soname, source in LIBRARIES.items():
+        (folder / "source.c").write_text(source)
+        library = ("-shared", "-fPIC", "-o", str(folder / soname), str(folder / "source.c"))
+        subprocess.run(["cc", *library], check=True)
+    return folder
+
+
+def test_the_loaded_libraries_tell_their_releases(tmp_path: Path) -> None:
+    hints = {"LD_LIBRARY_PATH": str(built_libraries(tmp_path))}
+    told = {t.name: t for t in result_of(run_versions(tmp_path, hints=hints)).libraries}
+    versions = {name: told[name].version for name in ("cuda", "cudart", "cudnn", "nccl")}
+    assert versions == {"cuda": "13.0", "cudart": "13.0", "cudnn": "9.10.2", "nccl": None}
+    assert told["nccl"].reason == "ncclGetVersion returned 3"
+
+
+def test_a_cuda_compat_that_is_loaded_stands_in_for_an_old_driver(tmp_path: Path) -> None:
+    """NVML speaks of the driver, CUDA 12.2; the libcuda that is loaded is one of CUDA 13.0."""
+    hints = {"LD_LIBRARY_PATH": str(built_libraries(tmp_path))}
+    torch = {**TORCH, "version": "2.11.0+cu130", "cuda": "13.0"}
+    ran = the_535_node(tmp_path, torch=torch, hints=hints)
+    (found,) = [f for f in ran.envelope.findings if f.code.startswith("STACK_")]
+    assert (found.code, found.verdict) == ("STACK_FORWARD", "warn")
+    assert result_of(ran).cuda_driver_version == "12.2"
+
+
+def test_releases_that_libraries_write_as_one_number() -> None:
+    assert (cuda_text(12060), cuda_text(13000), cuda_text(11080)) == ("12.6", "13.0", "11.8")
+    assert (cudnn_text(91002), cudnn_text(8902)) == ("9.10.2", "8.9.2")
+    assert (nccl_text(22705), nccl_text(2708)) == ("2.27.5", "2.7.8")
+
+
+def test_only_the_environment_that_speaks_of_cuda_leaves_the_container(tmp_path: Path) -> None:
+    hints = {"CUDA_VERSION": "12.6.3", "DATABASE_PASSWORD": "secret"}
+    ran = run_versions(tmp_path, hints=hints)
+    assert result_of(ran).hints == {"CUDA_VERSION": "12.6.3"}
+    assert "secret" not in json.dumps(ran.envelope.model_dump(mode="json"))
