@@ -4,17 +4,6 @@ Emit side: standard library only, Python 3.8; the operator's core reads the same
 one of each. It must not judge. Trade-off: Python literals instead of data files, so that pure code
 reads them without I/O and a bundle of single files carries them; a release that is newer than a
 table is judged by its major version, or not at all.
-
-Sources:
-* `TOOLKITS`: "CUDA Toolkit and Corresponding Driver Versions" of NVIDIA's CUDA release notes (the
-  driver that the Linux installer of the toolkit's first release carries); checked against the
-  installer names of 12.4, 12.9 and 13.1.
-* `MINOR_VERSION_FLOOR`: NVIDIA, "CUDA Compatibility", table of minor version compatibility.
-* `FORWARD_BRANCHES`: driver branches that the variable NVIDIA_REQUIRE_CUDA of the nvidia/cuda base
-  image of that release admits, which carries the package cuda-compat of the same release.
-* `WHEELS`: metadata of the default Linux wheels of torch on the Python Package Index (CUDA run
-  time, cuDNN, NCCL, requires-python), last patch release of each minor, CPython 3.11, x86-64.
-* `OLDEST_CAPABILITY`, `FIRST_TOOLKIT`: "supported architectures" of the CUDA release notes.
 """
 
 from __future__ import annotations
@@ -32,7 +21,9 @@ class Wheel(NamedTuple):
     python: str
 
 
-# Release of the toolkit, and the driver that its installer carries: that one is native to it.
+# Release of the toolkit, and the driver that the Linux installer of its first release carries: that
+# one is native to it. "CUDA Toolkit and Corresponding Driver Versions" of NVIDIA's CUDA release
+# notes; checked against the installer names of 12.4, 12.9 and 13.1.
 TOOLKITS = (
     ("13.1", "590.44.01"),
     ("13.0", "580.65.06"),
@@ -56,10 +47,12 @@ TOOLKITS = (
     ("11.0", "450.36.06"),
 )
 
-# Oldest driver on which every release of a major version runs.
+# Oldest driver on which every release of a major version runs. NVIDIA, "CUDA Compatibility", the
+# table of minor version compatibility.
 MINOR_VERSION_FLOOR = {13: "580", 12: "525.60.13", 11: "450.80.02"}
 
-# Release of cuda-compat, and the older driver branches on which it may replace the CUDA driver.
+# Release of cuda-compat, and the older driver branches on which it may replace the CUDA driver: those
+# that NVIDIA_REQUIRE_CUDA of the nvidia/cuda base image of that release admits, which carries it.
 FORWARD_BRANCHES = {
     "13.2": (535, 570, 580, 590),
     "13.0": (535, 550, 565, 570, 575),
@@ -72,7 +65,8 @@ FORWARD_BRANCHES = {
 # Brands, as NVML names them, on which forward compatibility is not supported.
 CONSUMER_BRANDS = frozenset({"geforce", "geforcertx", "titan", "titanrtx"})
 
-# Newest first. A release that is not listed stands between its neighbours of the same minor.
+# Newest first, the last patch release of each minor: metadata of the default Linux wheels on the
+# Python Package Index (CUDA run time, cuDNN, NCCL, requires-python), CPython 3.11, x86-64.
 WHEELS = (
     Wheel("2.15.0", "13.2", "9.26.0.51", "2.30.7", ">=3.11"),
     Wheel("2.14.1", "13.0", "9.24.0.43", "2.30.7", ">=3.10"),
@@ -92,7 +86,8 @@ WHEELS = (
     Wheel("1.13.1", "11.7", "8.5.0.96", None, ">=3.7"),
 )
 
-# Major version of the toolkit, and the oldest compute capability that it still compiles for.
+# Major version of the toolkit, and the oldest compute capability that it still compiles for: here
+# and below "supported architectures" of the CUDA release notes.
 OLDEST_CAPABILITY = {13: "7.5", 12: "5.0", 11: "3.5"}
 
 # Compute capability, and the first toolkit that compiles machine code for it.
