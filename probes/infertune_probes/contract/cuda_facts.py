@@ -51,8 +51,8 @@ TOOLKITS = (
 # table of minor version compatibility.
 MINOR_VERSION_FLOOR = {13: "580", 12: "525.60.13", 11: "450.80.02"}
 
-# Release of cuda-compat, and the older driver branches on which it may replace the CUDA driver: those
-# that NVIDIA_REQUIRE_CUDA of the nvidia/cuda base image of that release admits, which carries it.
+# Release of cuda-compat, and the older driver branches on which it may replace the CUDA driver:
+# those that NVIDIA_REQUIRE_CUDA of the nvidia/cuda base image of that release admits.
 FORWARD_BRANCHES = {
     "13.2": (535, 570, 580, 590),
     "13.0": (535, 550, 565, 570, 575),
