@@ -2,5 +2,5 @@
 
 It runs in the image whose software it is about; in the probe image it speaks of that one's. It must
 not change anything. Trade-off: what it launches is a few kernels of some microseconds, which needs
-a context on every visible device; `--no-launch` leaves that out where devices serve live traffic.
+a context and its memory, so a device that somebody uses is spared unless `--launch all` is given.
 """

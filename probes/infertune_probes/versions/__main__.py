@@ -20,9 +20,11 @@ def main(argv: list[str] | None = None) -> int:
     """Run the probe and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m infertune_probes.versions")
     parser.add_argument(
-        "--no-launch",
-        action="store_true",
-        help="launch no kernel: a context takes device memory beside whatever runs there",
+        "--launch",
+        choices=("idle", "all", "none"),
+        default="idle",
+        help="devices to launch kernels on; one in use is spared, since a context takes memory "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--deadline-seconds", type=float, default=20.0, help="per witness (default: %(default)s)"
@@ -37,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     total: float = arguments.total_seconds
     with ProbeSession("versions", sinks_from(arguments), deadline_seconds=total) as session:
-        sight = look(arguments.root, arguments.deadline_seconds, launch=not arguments.no_launch)
+        sight = look(arguments.root, arguments.deadline_seconds, arguments.launch)
         session.result = result_section(sight)
         session.measurements += measure(sight)
         session.findings += findings_of(sight)

@@ -231,9 +231,13 @@ def _launched(sight: Sight) -> list[Finding]:
     elif launches.reason is not None and launches.done:
         # The child died on the device after the last one that it told of.
         found.append(codes.KERNEL_FAILED.failed(f"after {len(found)} devices: {launches.reason}"))
-    elif launches.reason is not None or not found:
+    elif launches.reason is not None or not (found or launches.spared):
         why = launches.reason or "the child told of no device"
         found.append(codes.KERNEL_NOT_TRIED.unknown(why))
+    if launches.spared:
+        which = ", ".join(str(index) for index in launches.spared)
+        why = f"device {which}: in use by others, and a context takes memory that they may need"
+        found.append(codes.KERNEL_NOT_TRIED.unknown(why, "--launch all launches all the same"))
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import platform
 import sys
 import time
@@ -85,7 +86,14 @@ def _device(nvml: Any, index: int) -> dict[str, object]:  # noqa: ANN401  # a mo
         "name": _or_none(nvml, lambda: _text(nvml.nvmlDeviceGetName(handle))),
         "brand": _or_none(nvml, lambda: _BRANDS.get(int(nvml.nvmlDeviceGetBrand(handle)))),
         "computeCapability": _or_none(nvml, capability),
+        "processes": _or_none(nvml, lambda: len(nvml.nvmlDeviceGetComputeRunningProcesses(handle))),
+        "memoryShare": _or_none(nvml, lambda: _memory_share(nvml, handle)),
     }
+
+
+def _memory_share(nvml: Any, handle: Any) -> float:  # noqa: ANN401  # a module without types
+    memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+    return float(memory.used) / float(memory.total)
 
 
 def _or_none(nvml: Any, read: Callable[[], object]) -> object:  # noqa: ANN401  # a module without types
@@ -239,9 +247,12 @@ def _say(answer: dict[str, object]) -> None:
     sys.stdout.flush()
 
 
-def main(witness: str) -> None:
-    """Print what the witness tells."""
+def main(witness: str, devices: str | None = None) -> None:
+    """Print what the witness tells; kernels go to these devices alone where some are named."""
     if witness == "launch":
+        if devices is not None:
+            # Read by the CUDA driver when it starts, so before torch is imported.
+            os.environ["CUDA_VISIBLE_DEVICES"] = devices
         launch_all()
     elif witness == "torch":
         _say(read_torch())
@@ -257,4 +268,4 @@ def main(witness: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

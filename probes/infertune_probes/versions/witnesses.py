@@ -38,6 +38,8 @@ HINTS = (
     "NV_CUDA_COMPAT_PACKAGE",
 )
 _LONGEST_HINT = 4096
+# An idle device holds some hundred megabytes of its own, up to 3 % on the smallest in use today.
+_IDLE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,16 @@ class Told:
 
 @dataclass(frozen=True)
 class Launches:
-    """What became of the kernels: lines of the child, and why there are no more of them."""
+    """What became of the kernels: lines of the child, and why there are no more of them.
+
+    `spared` are the indices of devices that somebody else uses.
+    """
 
     done: tuple[dict[str, object], ...] = ()
     reason: str | None = None
     hung: bool = False
     asked: bool = True
+    spared: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,11 @@ class Sight:
         return next((told.version for told in self.drivers if told.version), None)
 
 
-def look(root: Path, deadline_seconds: float, *, launch: bool) -> Sight:
-    """Ask everyone, one after another, each with the deadline."""
+def look(root: Path, deadline_seconds: float, launch: str) -> Sight:
+    """Ask everyone, one after another, each with the deadline.
+
+    `launch`: kernels on "idle" devices, on "all", or on "none".
+    """
     module = see_module(root)
     heard = ask(_reader("nvml"), deadline_seconds)
     seen = _last(heard)
@@ -110,16 +119,50 @@ def look(root: Path, deadline_seconds: float, *, launch: bool) -> Sight:
         torch=torch if known else None,
         torch_reason=None if known else _why(heard_torch, torch),
         hints=hints(os.environ),
-        launches=_launches(torch, heard, deadline_seconds) if launch else Launches(asked=False),
+        launches=_launches(torch, heard, seen, deadline_seconds, launch),
     )
 
 
-def _launches(torch: dict[str, object], nvml: Heard, deadline_seconds: float) -> Launches:
+def _launches(
+    torch: dict[str, object],
+    nvml: Heard,
+    seen: dict[str, object],
+    deadline_seconds: float,
+    launch: str,
+) -> Launches:
+    if launch == "none":
+        return Launches(asked=False)
     if nvml.hung:
         return Launches(reason="not tried, because NVML hung")
     if "version" not in torch:
         return Launches(reason=str(torch.get("error", "torch could not be asked")))
-    heard = ask(_reader("launch"), deadline_seconds)
+    listed = seen.get("devices")
+    devices = [d for d in listed if isinstance(d, dict)] if isinstance(listed, list) else []
+    busy = [d for d in devices if in_use(d)] if launch == "idle" else []
+    if not busy:
+        return _launched(_reader("launch"), deadline_seconds)
+    spared = tuple(device.get("index") for device in busy)
+    idle = [d for d in devices if d not in busy and d.get("uuid")]
+    if not idle or "CUDA_VISIBLE_DEVICES" in os.environ:
+        return Launches(spared=spared)
+    told = _launched([*_reader("launch"), ",".join(str(d["uuid"]) for d in idle)], deadline_seconds)
+    # The child counts the devices that it was given.
+    done = tuple({**one, "device": idle[int(str(one["device"]))]["index"]} for one in told.done)
+    return Launches(done, told.reason, told.hung, spared=spared)
+
+
+def in_use(device: dict[str, object]) -> bool:
+    """Return whether somebody else uses a device, by its processes or by its memory.
+
+    NVML in a container often shows no process of another one; memory it shows always.
+    """
+    processes, share = device.get("processes"), device.get("memoryShare")
+    seen = isinstance(processes, int) and processes > 0
+    return seen or (isinstance(share, float) and share > _IDLE_SHARE)
+
+
+def _launched(command: list[str], deadline_seconds: float) -> Launches:
+    heard = ask(command, deadline_seconds)
     lines = _lines(heard.text if heard.text is not None else heard.so_far)
     done = tuple(line for line in lines if "device" in line)
     refused = next((str(line["error"]) for line in lines if "error" in line), None)

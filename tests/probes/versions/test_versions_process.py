@@ -282,9 +282,29 @@ def test_kernels_are_tried_on_every_device_until_one_hangs(tmp_path: Path) -> No
     assert ran.exit_code == 1
 
 
+@pytest.mark.parametrize("sign", [{"processes": 1, "used": 900}, {"processes": 0, "used": 60_000}])
+@pytest.mark.parametrize("launch", ["idle", "all"])
+def test_a_device_in_use_is_spared_unless_all_are_asked_for(
+    tmp_path: Path, sign: dict[str, int], launch: str
+) -> None:
+    """Of three devices the middle one serves: a context would take memory that it may need."""
+    states = ({"processes": 0, "used": 900}, sign, {"processes": 0, "used": 900})
+    seen = [{**H100, "uuid": f"GPU-{i}", **state} for i, state in enumerate(states)]
+    nvml = {"driver": "535.98", "cuda": 12020, "devices": seen}
+    devices = [{"capability": [9, 0], "kernel": "right", "uuid": f"GPU-{i}"} for i in range(3)]
+    ran = the_535_node(tmp_path, "--launch", launch, nvml=nvml, torch={**TORCH, "devices": devices})
+    launches = result_of(ran).launches
+    assert launches is not None
+    told = [f.evidence[:16] for f in ran.envelope.findings if f.code == "KERNEL_NOT_TRIED"]
+    if launch == "all":
+        assert ([one.device for one in launches], told) == ([0, 1, 2], [])
+    else:
+        assert ([one.device for one in launches], told) == ([0, 2], ["device 1: in use"])
+
+
 def test_no_kernel_is_launched_when_nobody_asks_for_it(tmp_path: Path) -> None:
     hanging = {**TORCH, "devices": [{"capability": [9, 0], "kernel": "hang"}]}
-    ran = the_535_node(tmp_path, "--no-launch", torch=hanging)
+    ran = the_535_node(tmp_path, "--launch", "none", torch=hanging)
     assert [code for code in ran.codes if code.startswith("KERNEL_")] == []
     assert (result_of(ran).launches, ran.envelope.measurements) == (None, ())
 

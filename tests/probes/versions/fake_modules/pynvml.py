@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from types import SimpleNamespace
 from typing import Any
 
 FAKE: Any = json.loads(os.environ.get("FAKE_VERSIONS_NVML", '{"init": "Driver Not Loaded"}'))
@@ -67,3 +68,11 @@ def nvmlDeviceGetBrand(handle: Any) -> int:
 def nvmlDeviceGetCudaComputeCapability(handle: Any) -> tuple[int, int]:
     major, minor = _field(handle, "capability")
     return major, minor
+
+
+def nvmlDeviceGetComputeRunningProcesses(handle: Any) -> list[int]:
+    return [1] * int(_field(handle, "processes"))
+
+
+def nvmlDeviceGetMemoryInfo(handle: Any) -> SimpleNamespace:
+    return SimpleNamespace(used=_field(handle, "used"), total=80_000)

@@ -17,6 +17,9 @@ if "FAKE_TORCH" not in os.environ:
 
 FAKE: Any = json.loads(os.environ["FAKE_TORCH"])
 DEVICES: Any = FAKE.get("devices", [])
+if "CUDA_VISIBLE_DEVICES" in os.environ:
+    chosen = [word for word in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if word]
+    DEVICES = [device for device in DEVICES if device.get("uuid") in chosen]
 
 __version__ = FAKE["version"]
 version = SimpleNamespace(cuda=FAKE.get("cuda"), hip=FAKE.get("hip"), git_version="abc123")
