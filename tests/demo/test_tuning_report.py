@@ -106,8 +106,8 @@ def test_the_command_reads_a_file_and_writes_a_file(tmp_path: Path) -> None:
     ("text", "says"),
     [
         pytest.param("{", "not JSON", id="not JSON"),
-        pytest.param("[]", "not an object", id="not an object"),
-        pytest.param(_object(kind="Pod"), "not an object of kind", id="another kind"),
+        pytest.param("[]", "neither an object of kind", id="not an object"),
+        pytest.param(_object(kind="Pod"), "neither an object of kind", id="another kind"),
     ],
 )
 def test_other_files_are_refused(

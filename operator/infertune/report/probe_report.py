@@ -62,7 +62,7 @@ def as_text(probe: str, answers: Sequence[NodeAnswer], style: Style) -> str:
         for answer in answers
         if answer.envelope is None
     ]
-    parts += [_told(code, verdict, seen, style) for code, verdict, seen in _grouped(answers)]
+    parts += [_told(code, verdict, seen, style) for code, verdict, seen in grouped(answers)]
     figures = _figures(answers)
     parts += [table(figures)] if figures.rows else []
     return "\n\n".join(parts) + "\n"
@@ -77,9 +77,17 @@ def exit_status(answers: Sequence[NodeAnswer]) -> int:
     return 2 if "no answer" in endings or partial or not answers else 0
 
 
-def _grouped(
+def named(nodes: Sequence[str]) -> str:
+    """Return the nodes, each once; of many the first few and how many more."""
+    once = list(dict.fromkeys(nodes))
+    more = f" and {len(once) - NODES_NAMED} more" if len(once) > NODES_NAMED else ""
+    return ", ".join(once[:NODES_NAMED]) + more
+
+
+def grouped(
     answers: Sequence[NodeAnswer],
 ) -> list[tuple[str, Verdict, list[tuple[str, Finding]]]]:
+    """Return code, verdict, and node and finding of each that has it: worst first, by code."""
     groups: dict[tuple[Verdict, str], list[tuple[str, Finding]]] = {}
     for answer in answers:
         for finding in answer.envelope.findings if answer.envelope else ():
@@ -89,10 +97,7 @@ def _grouped(
 
 
 def _told(code: str, verdict: Verdict, seen: Sequence[tuple[str, Finding]], style: Style) -> str:
-    nodes = list(dict.fromkeys(node for node, _ in seen))
-    named = ", ".join(nodes[:NODES_NAMED])
-    more = f" and {len(nodes) - NODES_NAMED} more" if len(nodes) > NODES_NAMED else ""
-    lines = [f"{style.verdict(verdict)} {code} on {named}{more}"]
+    lines = [f"{style.verdict(verdict)} {code} on {named([node for node, _ in seen])}"]
     # A fleet mostly says the same; each different sentence is shown once, the first few of them.
     sentences = list(dict.fromkeys(finding.evidence for _, finding in seen))
     lines += [f"        {sentence}" for sentence in sentences[:3]]
