@@ -89,7 +89,9 @@ class Scenery:
         return list(self.plane.admin.get(list_path("v1", "Pod", self.namespace))["items"])
 
 
-def scenery(plane: Plane, namespace: str, prometheus: str) -> Scenery:
+def scenery(
+    plane: Plane, namespace: str, prometheus: str, target: dict[str, Any] | None = None
+) -> Scenery:
     """Make the namespace with its target, and wait until its pods are bound."""
     plane.namespace(namespace)
     place = Scenery(plane, namespace, prometheus)
@@ -97,7 +99,7 @@ def scenery(plane: Plane, namespace: str, prometheus: str) -> Scenery:
     with suppress(AlreadyExists):
         plane.admin.send(Request("POST", "/api/v1/nodes", (), node))
     eventually(lambda: _has_account(place), "the namespace has its account", CONTROLLERS_SECONDS)
-    place.add(cases.deployment())
+    place.add(target or cases.deployment())
     place.add(cases.autoscaler())
     eventually(lambda: len(place.pods()) == 2, "the target has its pods", CONTROLLERS_SECONDS)
     for pod in place.pods():
