@@ -92,15 +92,20 @@ def blindness(autoscaler: RawObject | None) -> Blind | None:
             f"its load: scale on CPU, a queue or the request rate; {carries}"
         )
         return Blind("MemoryOnly", words)
-    for condition in autoscaler.get("status", {}).get("conditions") or ():
-        inactive = condition.get("type") == "ScalingActive" and condition.get("status") == "False"
-        if inactive and condition.get("reason") != _ON_PURPOSE:
-            words = (
-                f"{name} does not scale ({condition.get('reason')}: "
-                f"{str(condition.get('message'))[:400]}): mend its metric; {carries}"
-            )
-            return Blind("ScalingInactive", words)
+    condition = scaling_active(autoscaler) or {}
+    if condition.get("status") == "False" and condition.get("reason") != _ON_PURPOSE:
+        words = (
+            f"{name} does not scale ({condition.get('reason')}: "
+            f"{str(condition.get('message'))[:400]}): mend its metric; {carries}"
+        )
+        return Blind("ScalingInactive", words)
     return None
+
+
+def scaling_active(autoscaler: RawObject) -> RawObject | None:
+    """Return what the autoscaler says of its own metric, or None while it has said nothing."""
+    conditions: Sequence[RawObject] = autoscaler.get("status", {}).get("conditions") or ()
+    return next((one for one in conditions if one.get("type") == "ScalingActive"), None)
 
 
 def metric_observation(autoscaler: RawObject | None) -> Observation:

@@ -28,6 +28,7 @@ RolloutEvent = Literal[
     "RollbackComplete",
     "FieldTaken",
     "FieldReturned",
+    "AutoscalerChanged",
     "BoundsTaken",
     "IntentFound",
     "IntentLost",
@@ -105,6 +106,7 @@ TRANSITIONS: Mapping[StateName, Mapping[RolloutEvent, StateName]] = {
     },
     "Stable": {
         "FieldTaken": "Halted",
+        "AutoscalerChanged": "Deciding",
         "SpecChanged": "Pending",
         "Retried": "Pending",
         "TargetMissing": "Stable",

@@ -79,7 +79,10 @@ TARGET_GONE = NoData("Missing", "the target does not exist any more")
 
 @dataclass(frozen=True, slots=True)
 class WatchedObjects:
-    """Target and autoscaler as last seen, without status: what a resting tuning is checked by."""
+    """Target and autoscaler as last seen: what a resting tuning is checked by.
+
+    Without status, but for what an autoscaler says of its metric.
+    """
 
     target: RawObject | None
     autoscaler: RawObject | None

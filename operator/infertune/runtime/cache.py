@@ -12,6 +12,7 @@ from datetime import datetime
 from infertune.api.annotations import wishes_of
 from infertune.api.spec import TuningSpec
 from infertune.api.v1alpha1 import parse_spec, parse_status
+from infertune.core.autoscaling import scaling_active
 from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
 from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.snapshot import Key, RawObject, Rival, TuningView
@@ -169,7 +170,7 @@ class WatchCache:
             self._objects.pop(workload, None)
 
     def keep_object(self, where: WorkloadKey, raw: RawObject) -> None:
-        """Remember a target or its autoscaler, without its status, unless a newer one is known."""
+        """Remember of a target or autoscaler what rest needs, unless a newer one is known."""
         metadata = raw["metadata"]
         with self._lock:
             old = self._objects.get(where)
@@ -226,7 +227,10 @@ def autoscaler_key(workload: WorkloadKey) -> WorkloadKey:
 
 
 def projected(raw: RawObject) -> RawObject:
-    """Return what a resting tuning is checked by: our record, managers, and the spec."""
+    """Return what a resting tuning is checked by: our record, managers, the spec.
+
+    Of the status, what an autoscaler says of its metric.
+    """
     metadata = raw["metadata"]
     record = (metadata.get("annotations") or {}).get(ANNOTATION_LAST_GOOD)
     kept = {name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion")}
@@ -234,7 +238,9 @@ def projected(raw: RawObject) -> RawObject:
     kept["managedFields"] = [
         entry for entry in metadata.get("managedFields") or () if not entry.get("subresource")
     ]
-    return {"metadata": kept, "spec": raw.get("spec") or {}}
+    active = scaling_active(raw)
+    status = {} if active is None else {"status": {"conditions": [active]}}
+    return {"metadata": kept, "spec": raw.get("spec") or {}, **status}
 
 
 def _is_older(metadata: RawObject, than: RawObject) -> bool:

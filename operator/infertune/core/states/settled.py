@@ -15,6 +15,7 @@ from infertune.core.plan import Effect, Event, SetFinalizer
 from infertune.core.snapshot import TARGET_GONE, LiveEvidence
 from infertune.core.states.applying import conflict, is_gone
 from infertune.core.states.pending import figures_of
+from infertune.core.states.sight import sight_changed
 from infertune.core.states.taken_back import taken_back
 from infertune.core.story import Context, Outcome
 from infertune.core.writes import LiveObjects, settling_writes
@@ -31,6 +32,7 @@ def settled(context: Context) -> Outcome:
         effects = (*closing_writes(context), SetFinalizer(present=False))
         return Outcome(effects=effects, requeue_seconds=0.0)
     changed = taken_back(context)
+    changed = changed or (sight_changed(context) if context.status.state == "Stable" else None)
     if changed is not None:
         return changed
     live = context.snapshot.live
