@@ -93,6 +93,14 @@ class TuningSource(Protocol):
         ...
 
 
+class Steering(Protocol):
+    """What a human may say to a tuning, said by an uninstallation."""
+
+    def ask_to_abort(self, key: Key, word: str) -> None:
+        """Annotate the tuning with the abort; Gone when it vanished."""
+        ...
+
+
 class Namespace(Protocol):
     """What a tuning sees of its namespace."""
 

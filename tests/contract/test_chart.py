@@ -253,6 +253,21 @@ def test_the_policy_about_authors_is_bound_and_can_be_left_out(helm: Path) -> No
     assert not [raw for raw in without if raw["kind"].startswith("ValidatingAdmission")]
 
 
+def test_before_a_removal_a_hook_runs_that_is_no_more_than_the_operator(helm: Path) -> None:
+    (job,) = of_kind(render(helm), "Job")
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete"
+    (deployment,) = of_kind(render(helm), "Deployment")
+    hook, pod = job["spec"]["template"]["spec"], deployment["spec"]["template"]["spec"]
+    (ran,), (operator,) = hook["containers"], pod["containers"]
+    for name in ("image", "securityContext", "resources"):
+        assert ran[name] == operator[name]
+    assert hook["serviceAccountName"] == pod["serviceAccountName"]
+    labels = job["spec"]["template"]["metadata"]["labels"]
+    selector = deployment["spec"]["selector"]["matchLabels"]
+    assert labels | selector != labels, "it is none of the operator's pods"
+    assert of_kind(render(helm, uninstall__hook=False), "Job") == []
+
+
 def test_trials_never_push_a_pod_off_its_node(helm: Path) -> None:
     (priority,) = of_kind(render(helm), "PriorityClass")
     assert (priority["value"] < 0, priority["preemptionPolicy"]) == (True, "Never")

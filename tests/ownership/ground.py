@@ -256,9 +256,12 @@ class Ground:
             kind = "application/apply-patch+yaml"
             self._stage.cluster._connection.send(Request("PATCH", path, query, document, kind))
 
+    def tuning(self) -> Raw:
+        """Return the tuning; Gone when it was deleted."""
+        return self._read("infertune.io/v1alpha1", "InferenceTuning", "demo")
+
     def _finalizers(self) -> list[str]:
-        raw = self._read("infertune.io/v1alpha1", "InferenceTuning", "demo")
-        return list(raw["metadata"].get("finalizers") or ())
+        return list(self.tuning()["metadata"].get("finalizers") or ())
 
     def _read(self, version: str, kind: str, name: str = "server") -> Raw:
         path = object_path(version, kind, self.namespace, name)

@@ -69,14 +69,14 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         ),
         namespaces=tuple(sorted({name.strip() for name in names if name.strip()})),
         log_level=level,
-        health_port=_whole(environment, "INFERTUNE_HEALTH_PORT", 8080, 0, 65535),
-        metrics_port=_whole(environment, "INFERTUNE_METRICS_PORT", 9090, 0, 65535),
-        workers=_whole(environment, "INFERTUNE_WORKERS", 4, 1, 64),
+        health_port=whole_of(environment, "INFERTUNE_HEALTH_PORT", 8080, 0, 65535),
+        metrics_port=whole_of(environment, "INFERTUNE_METRICS_PORT", 9090, 0, 65535),
+        workers=whole_of(environment, "INFERTUNE_WORKERS", 4, 1, 64),
         trial_limits=Limits(
-            cluster=_whole(
+            cluster=whole_of(
                 environment, "INFERTUNE_TRIALS_CLUSTER", DEFAULT_TRIAL_LIMITS.cluster, 1, 999
             ),
-            namespace=_whole(
+            namespace=whole_of(
                 environment, "INFERTUNE_TRIALS_NAMESPACE", DEFAULT_TRIAL_LIMITS.namespace, 1, 999
             ),
         ),
@@ -84,7 +84,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         lease_name=environment.get("INFERTUNE_LEASE_NAME", "").strip() or "infertune",
         prometheus_rules=AccessRules(named, services=not allowed),
         prometheus_credentials=credentials,
-        resync_seconds=float(_whole(environment, "INFERTUNE_RESYNC_SECONDS", 120, 5, 3600)),
+        resync_seconds=float(whole_of(environment, "INFERTUNE_RESYNC_SECONDS", 120, 5, 3600)),
     )
 
 
@@ -120,9 +120,14 @@ def _pattern(name: str, text: str) -> UrlPattern:
         raise SettingsError(message) from error
 
 
-def _whole(
+def whole_of(
     environment: Mapping[str, str], name: str, default: int, lowest: int, highest: int
 ) -> int:
+    """Return the whole number that a variable holds; unset or empty gives the default.
+
+    Raises:
+        SettingsError: it is no number of this range.
+    """
     text = environment.get(name, "").strip() or str(default)
     if not text.isdecimal() or not lowest <= int(text) <= highest:
         message = f"{name} is {text!r}: it takes a whole number from {lowest} to {highest}"

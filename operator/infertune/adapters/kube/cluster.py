@@ -13,11 +13,12 @@ from urllib.parse import quote
 
 from infertune.adapters.kube import jobs as job_reading
 from infertune.adapters.kube import targets
-from infertune.adapters.kube.connection import JSON_PATCH, Connection, Request
+from infertune.adapters.kube.connection import JSON_PATCH, MERGE_PATCH, Connection, Request
 from infertune.adapters.kube.errors import NotServed
 from infertune.adapters.kube.paths import list_path, object_path
 from infertune.adapters.kube.probe_results import ProbeResults
 from infertune.adapters.kube.writes import KubeWriter
+from infertune.api.annotations import ABORT
 from infertune.api.v1alpha1 import API_VERSION, KIND
 from infertune.core.garbage import OwnObject
 from infertune.core.manifests.config_copy import LABEL_COPY
@@ -114,6 +115,13 @@ class KubeCluster(KubeWriter):
             # The only operation of this patch that can fail on a valid object is its test.
             raise Conflict(str(error)) from error
         return str(after["metadata"]["resourceVersion"])
+
+    def ask_to_abort(self, key: Key, word: str) -> None:
+        """Annotate the tuning with the abort; Gone when it vanished."""
+        path = object_path(API_VERSION, KIND, key.namespace, key.name)
+        body = {"metadata": {"annotations": {ABORT: word}}}
+        query = (("fieldManager", FIELD_MANAGER),)
+        self._connection.send(Request("PATCH", path, query, body, MERGE_PATCH))
 
     def post_event(self, key: Key, uid: str, event: Event) -> None:
         """Post a Kubernetes Event; a failure is logged, never raised."""

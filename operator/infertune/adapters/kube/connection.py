@@ -26,6 +26,7 @@ from infertune.ports import Unavailable
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 # The official name of the type says YAML; JSON is YAML, and is what is sent.
 APPLY_PATCH = "application/apply-patch+yaml"
 NO_ANSWER = "none"
