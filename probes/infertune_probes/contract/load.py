@@ -21,6 +21,7 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, m
 from infertune_probes.contract.envelope import Verdict, worst
 from infertune_probes.contract.load_result import BenchmarkResult, GpuResult, LoadResult
 from infertune_probes.contract.strict import StrictModel
+from infertune_probes.contract.system_result import SystemResult  # noqa: TC001  # pydantic reads it
 from infertune_probes.contract.versions_result import VersionsResult
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ class Envelope(StrictModel):
     partial: bool
     result: (
         Annotated[
-            LoadResult | GpuResult | BenchmarkResult | VersionsResult,
+            LoadResult | GpuResult | BenchmarkResult | VersionsResult | SystemResult,
             Field(discriminator="kind"),
         ]
         | None
