@@ -75,7 +75,10 @@ def test_an_image_that_is_not_there_is_named(
     assert jobs_left(node) == []
 
 
-def test_ctrl_c_takes_the_jobs_away(node: Node, shell: tuple[list[str], dict[str, str]]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_whoever_stops_it_its_jobs_go_away(
+    node: Node, shell: tuple[list[str], dict[str, str]], number: int
+) -> None:
     where, environment = shell
     words = ["gpu", "--all-nodes", "--image", "registry.invalid/none:1", *where]
     running = subprocess.Popen(
@@ -89,7 +92,7 @@ def test_ctrl_c_takes_the_jobs_away(node: Node, shell: tuple[list[str], dict[str
     while not jobs_left(node) and time.monotonic() < deadline:
         time.sleep(0.5)
     assert jobs_left(node)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130, errors
     assert "Traceback" not in errors

@@ -8,10 +8,12 @@ probe keeps its own help (``infertune probe NAME --help-probe``) and nothing is 
 import argparse
 import json
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from infertune.cli.kubectl import WRONG_INPUT, Kubectl, KubectlError, add_kubectl
@@ -72,6 +74,9 @@ def _run(arguments: argparse.Namespace) -> int:
     if not on_nodes:
         output = ["--output", arguments.output] if arguments.output else ["--table"]
         return _here(arguments.probe, [*arguments.rest, *output])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Also where a shell started us with the signal ignored: Jobs are not to stay behind.
+        signal.signal(number, _stop)
     try:
         return _there(arguments)
     except KubectlError as error:
@@ -179,6 +184,10 @@ def _write(text: str, output: str) -> None:
         sys.stdout.write(text)
     else:
         Path(output).write_text(text, encoding="utf-8")
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 class _Progress:
