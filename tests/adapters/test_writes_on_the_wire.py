@@ -13,6 +13,7 @@ from infertune.adapters.clock import SystemClock
 from infertune.adapters.kube.cluster import KubeCluster
 from infertune.adapters.kube.connection import Request
 from infertune.adapters.kube.writes import APPLY_ATTEMPTS, KubeWriter
+from infertune.api.argument_lists import kept
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import ApplyFields, DeleteObject, FieldExpectation, ReleaseFields
 from infertune.core.snapshot import Key
@@ -102,6 +103,48 @@ def test_an_apply_of_what_stands_there_sends_nothing() -> None:
     wire = Wire(scaler(low=1))
     writer(wire).apply_fields(bounds_write(adopt=True))
     assert wire.sent == []
+
+
+def server(*args: str) -> dict[str, Any]:
+    metadata = scaler()["metadata"]
+    return {"metadata": metadata, "spec": {"containers": [{"name": "server", "args": list(args)}]}}
+
+
+def flag_write() -> ApplyFields:
+    old, new = (kept(("serve", "--key", "s3cret", f"--batch={n}"), (3,)) for n in (1, 4))
+    document = {**bounds_write(adopt=True).document, "spec": {"containers": [{"name": "server"}]}}
+    path = ("spec", "containers", "name=server", "args")
+    return ApplyFields(document, (FieldExpectation(path, old, new),), adopt=True)
+
+
+def test_a_list_of_arguments_is_completed_from_the_object_that_was_read() -> None:
+    """What is planned knows one argument of it."""
+    wire = Wire(server("serve", "--key", "s3cret", "--batch=1"))
+    write = flag_write()
+    assert "s3cret" not in repr(write)
+    writer(wire).apply_fields(write)
+    args = ["serve", "--key", "s3cret", "--batch=4"]
+    assert wire.body()["spec"] == {"containers": [{"name": "server", "args": args}]}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("serve", "--key", "another", "--batch=1"),
+        ("serve", "--key", "s3cret", "--batch=2"),
+        ("serve", "--key", "s3cret", "--batch=1", "--more"),
+        (),
+    ],
+)
+def test_a_list_of_arguments_that_somebody_changed_is_not_sent_and_not_told(
+    args: tuple[str, ...],
+) -> None:
+    wire = Wire(server(*args))
+    with pytest.raises(FieldTaken) as refused:
+        writer(wire).apply_fields(flag_write())
+    assert wire.sent == []
+    words = f"holds another list of {len(args)} arguments"
+    assert str(refused.value).endswith(words)
 
 
 def test_an_apply_that_somebody_overtook_looks_again_and_not_for_ever() -> None:

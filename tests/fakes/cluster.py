@@ -16,6 +16,7 @@ from infertune.api.v1alpha1 import KIND
 from infertune.core.garbage import OwnObject
 from infertune.core.manifests.config_copy import LABEL_COPY
 from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID, LENDING_MANAGER
+from infertune.core.manifests.sent_document import sent_document
 from infertune.core.ownership import FIELD_MANAGER
 from infertune.core.plan import ApplyFields, DeleteObject, Event, ReleaseFields, ScaleWorkload
 from infertune.core.preconditions import AlreadyDone, Violated, check
@@ -259,7 +260,8 @@ class FakeCluster:
                 return
             case Violated(field, value, owners):
                 raise FieldTaken(field, ", ".join(owners), f"holds {value}")
-        self.store.apply(document, effect.manager, force=effect.adopt)
+        sent = sent_document(effect, live)
+        self.store.apply(sent, effect.manager, force=effect.adopt)
         self.applied.append(document["kind"])
         self.after("apply_fields")
 

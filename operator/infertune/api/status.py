@@ -6,11 +6,13 @@ live here and not in memory, so a status write precedes every step and a crash c
 Every field has a default: a status written by an older version still loads.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from infertune.api.argument_lists import LONGEST_LIST, ArgumentList, kept_where_they_differ
 from infertune.api.fields import ShortText, StatusModel
 
 StateName = Literal[
@@ -193,10 +195,20 @@ class TemplateValues(StatusModel):
         None, description="Value of the batch knob; absent when the entry does not exist."
     )
     args: tuple[str, ...] | None = Field(
-        None, max_length=512, description="All arguments, when the knob is a flag."
+        None,
+        max_length=LONGEST_LIST,
+        description="All arguments: read from records of earlier versions, never written.",
     )
     command: tuple[str, ...] | None = Field(
-        None, max_length=512, description="The whole command, when a flag in it is a knob."
+        None,
+        max_length=LONGEST_LIST,
+        description="The whole command: read from records of earlier versions, never written.",
+    )
+    own_args: ArgumentList | None = Field(
+        None, description="Of args, what the knobs turn; absent when there is no list."
+    )
+    own_command: ArgumentList | None = Field(
+        None, description="Of command, what the knobs turn; absent when there is no list."
     )
     entries: dict[str, str] | None = Field(
         None,
@@ -239,6 +251,22 @@ class RolloutIntent(StatusModel):
     after_tuning: bool = Field(
         default=False, description="Whether the values before were themselves written by a tuning."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_whole_list(cls, content: object) -> object:
+        """Read whole lists of arguments, as earlier versions kept them, without those of others."""
+        if not isinstance(content, Mapping):
+            return content
+        values = [TemplateValues.model_validate(content.get(s) or {}) for s in ("before", "after")]
+        changes: list[dict[str, Any]] = [{}, {}]
+        for name in ("args", "command"):
+            if any(getattr(side, name) is not None for side in values):
+                lists = kept_where_they_differ(*(getattr(side, name) for side in values))
+                for change, found in zip(changes, lists, strict=True):
+                    change |= {name: None, f"own_{name}": found}
+        before, after = (v.model_copy(update=c) for v, c in zip(values, changes, strict=True))
+        return {**content, "before": before, "after": after}
 
 
 class RolloutStatus(StatusModel):

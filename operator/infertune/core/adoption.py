@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Literal
 
 from infertune.api.status import RolloutIntent, RolloutStatus
+from infertune.core.argument_lists import shown
 from infertune.core.last_good import PATH, read_last_good
 from infertune.core.manifests.apply_documents import AUTOSCALER_KIND, template_expectations
 from infertune.core.ownership import field_path, foreign_owners, is_ours, managed_fields_of
@@ -47,7 +48,7 @@ def owned_by_others(
             kind, name = raw.get("kind", AUTOSCALER_KIND), raw["metadata"]["name"]
             return (
                 f"{kind}/{name} {dotted(field.path)} (owner: {_SEPARATOR.join(owners)}) "
-                f"holds {field.old!r}"
+                f"holds {shown(field.old)}"
             )
     return None
 

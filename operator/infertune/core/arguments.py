@@ -42,6 +42,16 @@ def stands(tokens: Tokens, flag: Flag) -> tuple[int, ...]:
     )
 
 
+def own_positions(tokens: Tokens, flag: Flag) -> tuple[int, ...]:
+    """Return the positions of the flag and of its value where that is a token of its own."""
+    width = 1 if flag.bare else 2
+    return tuple(
+        position
+        for at in stands(tokens, flag)
+        for position in range(at, min(at + (width if tokens[at] == flag.name else 1), len(tokens)))
+    )
+
+
 def read_flag(tokens: Tokens, flag: Flag) -> str | FlagProblem | None:
     """Return the flag's value; None when it is absent. A bare flag is ``true`` or ``false``."""
     positions = stands(tokens, flag)
@@ -119,7 +129,7 @@ def _ambiguous(tokens: Tokens, flag: Flag) -> FlagProblem | None:
     if _SINGLE_LETTER.match(flag.name):
         glued = re.compile(rf"^{flag.name}[0-9]")
         token = next((token for token in tokens if glued.match(token)), None)
-        words = f"is glued to its value in {token!r}: write them apart"
+        words = "is glued to its value in one token: write them apart"
     else:
         negation = "--no-" + flag.name.removeprefix("--")
         token = negation if flag.bare and negation in tokens else None

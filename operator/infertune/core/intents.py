@@ -6,18 +6,17 @@ stays its owner.
 """
 
 import shlex
-from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import BatchPlace, Bounds, RolloutIntent
 from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
-from infertune.core.manifests.restoring import restoring_patch
+from infertune.core.manifests.restoring import arguments_patch, restoring_patch
 from infertune.core.render import canonical_json, digest
 from infertune.core.resolve import Resolved
-from infertune.core.snapshot import Key
+from infertune.core.snapshot import Key, RawObject
 from infertune.core.space import Candidate
 from infertune.core.target_reference import target_of
-from infertune.core.turning import changes_between, held, turned
+from infertune.core.turning import changes_between, held, turned, without_others
 
 _ID_LENGTH = 12
 _LONGEST_COMMAND = 1024
@@ -33,7 +32,7 @@ def intent_of(
     scaled = resolved.writable_bounds not in (None, bounds)
     if before == after and not scaled:
         return None
-    before, after = changes_between(before, after)
+    before, after = without_others(resolved.stand, spec.knobs, *changes_between(before, after))
     intent = RolloutIntent(
         target_uid=resolved.uid,
         container=str(resolved.container["name"]),
@@ -49,17 +48,22 @@ def intent_of(
     return intent.model_copy(update={"id": digest(content)[:_ID_LENGTH]})
 
 
-def restore_command(key: Key, spec: TuningSpec, intent: RolloutIntent) -> str:
+def restore_command(key: Key, spec: TuningSpec, intent: RolloutIntent, target: RawObject) -> str:
     """Return the kubectl line that puts the values before the rollout back, without us.
 
-    Where the line would be too long for a status, it prints the annotation that holds the values.
+    Arguments go first, by a patch that stops where they are not ours any more. Where the line would
+    be too long for a status, it prints the annotation that holds the values.
     """
-    patch = restoring_patch(intent)
     kind, name = target_of(spec, intent)
-    lines = [_patch(key, kind.lower(), name, patch)]
+    arguments, patch = arguments_patch(intent, target, back=True), restoring_patch(intent)
+    lines: list[str] = []
+    if arguments:
+        lines.append(_patch(key, f"{kind.lower()} {name} --type=json", arguments))
+    if patch is not None:
+        lines.append(_patch(key, f"{kind.lower()} {name}", patch))
     if intent.autoscaler is not None and intent.bounds_before is not None:
         bounds = {"spec": intent.bounds_before.model_dump(by_alias=True)}
-        lines.append(_patch(key, "hpa", intent.autoscaler, bounds))
+        lines.append(_patch(key, f"hpa {intent.autoscaler}", bounds))
     command = " && ".join(lines)
     if len(command) <= _LONGEST_COMMAND:
         return command
@@ -68,6 +72,6 @@ def restore_command(key: Key, spec: TuningSpec, intent: RolloutIntent) -> str:
     return f"kubectl -n {key.namespace} get {kind.lower()} {name} -o {path}"
 
 
-def _patch(key: Key, kind: str, name: str, patch: dict[str, Any]) -> str:
+def _patch(key: Key, which: str, patch: object) -> str:
     text = shlex.quote(canonical_json(patch))
-    return f"kubectl -n {key.namespace} patch {kind} {name} -p {text}"
+    return f"kubectl -n {key.namespace} patch {which} -p {text}"

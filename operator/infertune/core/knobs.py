@@ -149,7 +149,7 @@ def locate_flag(container: Mapping[str, Any], flag: Flag) -> FlagSpot | KnobProb
         return KnobProblem(
             "ArgumentsTooLong",
             f"{flag.name}: command and args hold {len(line)} arguments of {sum(map(len, line))} "
-            f"letters, at most {MAX_ARGUMENTS} of {MAX_ARGUMENT_LETTERS} can be kept to go back: "
+            f"letters, at most {MAX_ARGUMENTS} of {MAX_ARGUMENT_LETTERS} can be turned: "
             "use an env entry",
         )
     shell = shell_string_at(line)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from infertune.api.status import TuningStatus
+from infertune.core.argument_lists import FieldValue
 from infertune.core.ownership import FIELD_MANAGER
 from infertune.core.snapshot import RawObject
 
@@ -35,13 +36,14 @@ class FieldExpectation:
     """A field that must hold one of two values before a write: the old one, or the new one.
 
     ``path`` is a tuple of keys; list items of a Kubernetes map list are picked by ``name=...``.
-    ``None`` stands for an absent field. ``owners`` are the managers beside us whom a change may
+    ``None`` stands for an absent field; of a list of arguments only our own tokens are known, and
+    the others by their digest. ``owners`` are the managers beside us whom a change may
     take the field from; None asks nobody.
     """
 
     path: tuple[str, ...]
-    old: str | int | tuple[str, ...] | None
-    new: str | int | tuple[str, ...] | None
+    old: FieldValue
+    new: FieldValue
     owners: tuple[str, ...] | None = None
 
 
@@ -49,7 +51,8 @@ class FieldExpectation:
 class ApplyFields:
     """Server-side apply of exactly our fields of one object.
 
-    ``document`` carries metadata.uid, so a vanished object is never created anew. When every
+    ``document`` carries metadata.uid, so a vanished object is never created anew. Lists of
+    arguments are not in it: ``sent_document`` makes them of the live object. When every
     expectation already holds its new value the write is skipped; when one holds neither value,
     nothing is written and the tick reports ``FieldConflict``.
     ``adopt`` forces ownership of the declared fields: once per field, when the intent is fresh.

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from infertune.core.argument_lists import FieldValue, may_become, shown, stands_for
 from infertune.core.ownership import field_path, foreign_owners, managed_fields_of, owners_of
 from infertune.core.plan import FieldExpectation
 from infertune.core.snapshot import RawObject
 
-FieldValue: TypeAlias = str | int | tuple[str, ...] | None
 _CONTAINER_LISTS = frozenset({"containers", "initContainers"})
 _SHOWN = 200
 
@@ -42,7 +42,7 @@ Precondition: TypeAlias = Holds | AlreadyDone | Violated
 
 
 @dataclass(frozen=True, slots=True)
-class _Unreadable:
+class Unreadable:
     """The path does not lead to one plain value: a container is missing, a name stands twice."""
 
     why: str
@@ -52,18 +52,20 @@ def check(live: RawObject, expectations: Sequence[FieldExpectation]) -> Precondi
     """Return whether the live object allows the write. No expectation at all is ``Holds``."""
     all_new = bool(expectations)
     for expectation in expectations:
-        found = _read(live, expectation.path)
-        if isinstance(found, _Unreadable):
+        found = read_field(live, expectation.path)
+        if isinstance(found, Unreadable):
             return Violated(dotted(expectation.path), found.why, _owners(live, expectation.path))
-        if found not in (expectation.old, expectation.new) or isinstance(found, bool):
+        is_new = stands_for(expectation.new, found)
+        known = is_new or may_become(found, expectation.old, expectation.new)
+        if not known or isinstance(found, bool):
             return Violated(
                 dotted(expectation.path), _shown(found), _owners(live, expectation.path)
             )
-        if found != expectation.new and expectation.owners is not None:
+        if not is_new and expectation.owners is not None:
             strangers = _strangers(live, expectation)
             if strangers:
                 return Violated(dotted(expectation.path), _shown(found), strangers)
-        all_new = all_new and found == expectation.new
+        all_new = all_new and is_new
     return AlreadyDone() if all_new else Holds()
 
 
@@ -75,7 +77,8 @@ def dotted(path: Iterable[str]) -> str:
     return text
 
 
-def _read(live: RawObject, path: Sequence[str]) -> FieldValue | _Unreadable:
+def read_field(live: RawObject, path: Sequence[str]) -> FieldValue | Unreadable:
+    """Return the plain value or the list of texts at a path; None when it is absent."""
     node: object = live
     parent = ""
     for part in path:
@@ -85,12 +88,12 @@ def _read(live: RawObject, path: Sequence[str]) -> FieldValue | _Unreadable:
             node = _named(node, part.removeprefix("name="), parent)
         elif isinstance(node, Mapping):
             if part == "value" and "valueFrom" in node:
-                return _Unreadable("valueFrom: the value comes from elsewhere")
+                return Unreadable("valueFrom: the value comes from elsewhere")
             # The API server leaves out a variable's empty value.
             node = node.get(part, "" if part == "value" else None)
         else:
-            return _Unreadable(f"{parent} is not an object")
-        if isinstance(node, _Unreadable):
+            return Unreadable(f"{parent} is not an object")
+        if isinstance(node, Unreadable):
             return node
         parent = part
     return _plain(node)
@@ -98,25 +101,25 @@ def _read(live: RawObject, path: Sequence[str]) -> FieldValue | _Unreadable:
 
 def _named(node: object, name: str, parent: str) -> object:
     if not isinstance(node, Sequence) or isinstance(node, str):
-        return _Unreadable(f"{parent} is not a list")
+        return Unreadable(f"{parent} is not a list")
     items = [item for item in node if isinstance(item, Mapping) and item.get("name") == name]
     if len(items) > 1:
-        return _Unreadable(f"{name!r} stands {len(items)} times in {parent}")
+        return Unreadable(f"{name!r} stands {len(items)} times in {parent}")
     if not items and parent in _CONTAINER_LISTS:
-        return _Unreadable(f"no container {name!r}")
+        return Unreadable(f"no container {name!r}")
     return items[0] if items else None
 
 
-def _plain(node: object) -> FieldValue | _Unreadable:
+def _plain(node: object) -> FieldValue | Unreadable:
     if node is None or isinstance(node, str | int):
         return node
     if isinstance(node, Sequence) and all(isinstance(item, str) for item in node):
         return tuple(node)
-    return _Unreadable("not a plain value")
+    return Unreadable("not a plain value")
 
 
 def _shown(found: FieldValue) -> str:
-    return "absent" if found is None else repr(found)[:_SHOWN]
+    return shown(found)[:_SHOWN]
 
 
 def _owners(live: RawObject, path: Sequence[str]) -> tuple[str, ...]:

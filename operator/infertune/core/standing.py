@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from infertune.api.status import RolloutIntent
+from infertune.core.argument_lists import shown
 from infertune.core.last_good import noted
 from infertune.core.manifests.apply_documents import (
     AUTOSCALER_KIND,
@@ -33,13 +34,17 @@ class GivenBack:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A field holds another value than the one we wrote, or the same by somebody else's hand."""
+    """A field holds another value than the one we wrote, or the same by somebody else's hand.
+
+    ``value`` and ``wanted`` are as they may be told: two lists of arguments may read alike.
+    """
 
     where: str
     path: str
     value: str
     owners: tuple[str, ...]
     wanted: str
+    same: bool = False
 
 
 Standing: TypeAlias = Held | GivenBack | Taken
@@ -81,7 +86,7 @@ def _third_value(written: _Written) -> Taken | None:
     for field in written.fields:
         found = check(written.raw, (field,))
         if isinstance(found, Violated):
-            return Taken(written.where, found.path, found.value, found.owners, repr(field.new))
+            return Taken(written.where, found.path, found.value, found.owners, shown(field.new))
     return None
 
 
@@ -90,8 +95,8 @@ def _taken_over(written: _Written) -> Taken | None:
     for field in written.fields:
         owners = foreign_owners(written.raw, field.path)
         if owners and not _is_ours(written.raw, field):
-            value = repr(field.new)
-            return Taken(written.where, dotted(field.path), value, owners, value)
+            value = shown(field.new)
+            return Taken(written.where, dotted(field.path), value, owners, value, same=True)
     return None
 
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infertune.api.argument_lists import kept
 from infertune.api.knobs import Knobs, SettingKnob
 from infertune.api.quantities import canonical
 from infertune.api.status import TemplateValues
-from infertune.core.arguments import Flag, Tokens, set_flag
+from infertune.core.arguments import Flag, Tokens, own_positions, set_flag
 from infertune.core.config_copies import ConfigCopy, Reference, copy_of, find_reference, read_key
 from infertune.core.knobs import (
     FlagSpot,
@@ -142,6 +143,27 @@ def changes_between(
     moved = {slot for slot in (*old, *new) if old.get(slot) != new.get(slot)}
     for side, entries in enumerate((old, new)):
         left[side]["entries"] = {s: v for s, v in entries.items() if s in moved} or None
+    return before.model_copy(update=left[0]), after.model_copy(update=left[1])
+
+
+def without_others(
+    stand: Stand, knobs: Knobs, before: TemplateValues, after: TemplateValues
+) -> tuple[TemplateValues, TemplateValues]:
+    """Return both with what may be kept of their lists: the tokens of flags that are turned.
+
+    Of a shell string nothing is ours, so that nothing of it is kept.
+    """
+    left: list[dict[str, Any]] = [{}, {}]
+    for field in ("args", "command"):
+        lists: list[Tokens | None] = [getattr(values, field) for values in (before, after)]
+        flags = [
+            flag
+            for flag, spot in _flags(stand, knobs)
+            if spot.field == field and spot.shell_at is None and _is_turned(flag, lists)
+        ]
+        for side, tokens in zip(left, lists, strict=True):
+            own = [at for flag in flags for at in own_positions(tokens or (), flag)]
+            side |= {field: None, f"own_{field}": None if tokens is None else kept(tokens, own)}
     return before.model_copy(update=left[0]), after.model_copy(update=left[1])
 
 
@@ -304,6 +326,14 @@ def _copies(
         values.setdefault(reference.config_map, {})[setting.config_map.key] = changed[setting.name]
     copies = {name: copy_of(stand.sources[name], values[name], salt) for name in values}
     return {slot: copies[name] for name, found in slots.items() for slot in found}
+
+
+def _is_turned(flag: Flag, lists: list[Tokens | None]) -> bool:
+    old, new = (
+        [tokens[at] for tokens in (each or (),) for at in own_positions(tokens, flag)]
+        for each in lists
+    )
+    return old != new
 
 
 def _list_of(container: Mapping[str, Any], field: str) -> Tokens | None:

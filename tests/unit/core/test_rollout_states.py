@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from infertune.api.argument_lists import kept
 from infertune.api.conditions import Observation
 from infertune.api.status import BatchPlace, TemplateValues
 from infertune.core.adoption import owners_before
@@ -337,33 +338,26 @@ def test_what_already_stands_needs_no_intent() -> None:
 
 def test_the_command_that_restores_by_hand() -> None:
     intent = intent_between("1", "4", (IMAGE, OTHER_IMAGE))
-    assert restore_command(KEY, spec_of(), intent) == (
+    assert restore_command(KEY, spec_of(), intent, deployment_of()) == (
         "kubectl -n serving patch deployment resnet -p "
         '\'{"spec":{"template":{"spec":{"containers":[{"env":[{"name":"MAX_BATCH","value":"1"}],'
         f'"image":"{IMAGE}","name":"server"}}]}}}}}}}}\' && '
         'kubectl -n serving patch hpa resnet -p \'{"spec":{"maxReplicas":2,"minReplicas":2}}\''
     )
-    absent = restore_command(KEY, spec_of(), intent_between(None, "4", bounds=None))
+    absent = restore_command(
+        KEY, spec_of(), intent_between(None, "4", bounds=None), deployment_of()
+    )
     assert '"$patch":"delete"' in absent
     no_knob = intent_between(bounds=None).model_copy(update={"place": None})
-    assert "env" not in restore_command(KEY, spec_of(), no_knob)
+    assert "env" not in restore_command(KEY, spec_of(), no_knob, deployment_of())
 
 
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (("--max-batch=1",), '"args":["--max-batch=1"]'),
-        (None, '"args":null'),
-        (("--model", "x" * 2000), "jsonpath={.metadata.annotations.infertune\\.io/last-good}"),
-    ],
-)
-def test_arguments_are_restored_or_where_they_stand_is_named(args: Any, words: str) -> None:
-    place, before = BatchPlace(argument="--max-batch"), TemplateValues(args=args)
-    after = TemplateValues(args=("--max-batch=4",))
-    changed = {"place": place, "before": before, "after": after}
-    intent = intent_between(bounds=None).model_copy(update=changed)
-    command = restore_command(KEY, spec_of(), intent)
-    assert words in command
+def test_a_command_that_is_too_long_names_where_the_values_stand() -> None:
+    entries = {"env/NOTE": "x" * 2000}
+    values = {"before": TemplateValues(entries=entries), "after": TemplateValues()}
+    intent = intent_between(bounds=None).model_copy(update={"place": None, **values})
+    command = restore_command(KEY, spec_of(), intent, deployment_of())
+    assert "jsonpath={.metadata.annotations.infertune\\.io/last-good}" in command
     assert len(command) <= 1024
 
 
@@ -378,4 +372,5 @@ def test_the_owner_of_arguments_is_stored() -> None:
     assert found is not None
     path = "spec.template.spec.containers[name=server].args"
     assert owners_before(found, raw, None) == {path: "kustomize"}
-    assert found.after.args == ("serve", "--max-batch=4")
+    assert found.before == TemplateValues(own_args=kept(("serve",), ()))
+    assert found.after == TemplateValues(own_args=kept(("serve", "--max-batch=4"), (1,)))

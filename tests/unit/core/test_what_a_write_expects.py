@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infertune.api.argument_lists import kept
 from infertune.api.conditions import Observation
 from infertune.api.status import BatchPlace, RolloutIntent, TemplateValues
 from infertune.core.last_good import last_good
@@ -72,11 +73,12 @@ def test_every_field_that_is_written_is_expected_first() -> None:
     flags = INTENT.model_copy(
         update={
             "place": BatchPlace(argument="--max-batch"),
-            "before": TemplateValues(args=("--max-batch=1",)),
-            "after": TemplateValues(args=("--max-batch=4",)),
+            "before": TemplateValues(own_args=kept(("serve", "--max-batch=1"), (1,))),
+            "after": TemplateValues(own_args=kept(("serve", "--max-batch=4"), (1,))),
         }
     )
-    args = FieldExpectation((*BASE, "args"), ("--max-batch=4",), ("--max-batch=1",))
+    old, new = (kept(("serve", f"--max-batch={batch}"), (1,)) for batch in (4, 1))
+    args = FieldExpectation((*BASE, "args"), old, new)
     assert template_expectations(flags, back=True) == (args,)
 
 

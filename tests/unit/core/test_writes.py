@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from infertune.api.argument_lists import kept
 from infertune.api.status import BatchPlace, RolloutIntent, TemplateValues
+from infertune.core.manifests.sent_document import sent_document
 from infertune.core.plan import ApplyFields
 from infertune.core.preconditions import Violated, check
 from infertune.core.writes import AllWritten, LiveObjects, RollingOut, Write, next_write
@@ -246,19 +248,21 @@ def test_arguments_that_were_absent_are_written_and_taken_out_again() -> None:
         update={
             "place": BatchPlace(argument="--max-batch"),
             "before": TemplateValues(),
-            "after": TemplateValues(args=("--max-batch=4",)),
+            "after": TemplateValues(own_args=kept(("--max-batch=4",), (0,))),
         }
     )
     live = LiveObjects(deployment_of(container_of()), None)
     forward = next_write(KEY, spec_of(), intent, live, back=False)
     assert isinstance(forward, Write)
     assert not isinstance(check(live.target, forward.effect.expectations), Violated)
-    (written,) = forward.effect.document["spec"]["template"]["spec"]["containers"]
+    sent = sent_document(forward.effect, live.target)
+    (written,) = sent["spec"]["template"]["spec"]["containers"]
     assert written == {"name": "server", "args": ["--max-batch=4"]}
     there = LiveObjects(deployment_of(container_of(args=["--max-batch=4"])), None)
     back = next_write(KEY, spec_of(), intent, there, back=True)
     assert isinstance(back, Write)
-    assert back.effect.document["spec"]["template"]["spec"]["containers"] == [{"name": "server"}]
+    sent = sent_document(back.effect, there.target)
+    assert sent["spec"]["template"]["spec"]["containers"] == [{"name": "server"}]
 
 
 def test_arguments_of_an_earlier_rollout_are_kept_by_one_that_turns_an_entry() -> None:

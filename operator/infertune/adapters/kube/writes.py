@@ -11,6 +11,7 @@ from typing import Any
 from infertune.adapters.kube.connection import APPLY_PATCH, JSON_PATCH, Connection, Request
 from infertune.adapters.kube.paths import list_path, object_path
 from infertune.core.manifests.naming import LENDING_MANAGER
+from infertune.core.manifests.sent_document import sent_document
 from infertune.core.ownership import FIELD_MANAGER
 from infertune.core.plan import ApplyFields, DeleteObject, ReleaseFields, ScaleWorkload
 from infertune.core.preconditions import AlreadyDone, Violated, check
@@ -111,7 +112,7 @@ class KubeWriter:
                 raise FieldTaken(field, ", ".join(owners), f"holds {value}")
         version = live["metadata"]["resourceVersion"]
         body: dict[str, Any] = {
-            **effect.document,
+            **sent_document(effect, live),
             "metadata": {**wanted, "resourceVersion": version},
         }
         force = "true" if effect.adopt else "false"

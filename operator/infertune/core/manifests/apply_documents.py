@@ -9,6 +9,7 @@ one that nobody else owns is then deleted.
 from dataclasses import dataclass
 from typing import Any
 
+from infertune.api.argument_lists import ArgumentList
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, RolloutIntent, TemplateValues
 from infertune.core.last_good import PATH, RecordState, last_good, noted
@@ -112,8 +113,8 @@ def standing_still(fields: tuple[FieldExpectation, ...]) -> tuple[FieldExpectati
 def template_expectations(intent: RolloutIntent, *, back: bool) -> tuple[FieldExpectation, ...]:
     """Return what must stand in the template's fields before it is written forward or back.
 
-    This is the list of all fields that the rollout writes there. A list of arguments is compared
-    whole: where somebody has changed any other argument of it, nothing is written.
+    This is the list of all fields that the rollout writes there. Of a list of arguments our own are
+    compared, and the digest of all others: where somebody has changed one, nothing is written.
     """
     before, after = (_fields(intent, values) for values in (intent.before, intent.after))
     old, new = (after, before) if back else (before, after)
@@ -151,23 +152,27 @@ def _template_document(
 
 def _fields(intent: RolloutIntent, values: TemplateValues) -> dict[Path, Value]:
     """Return the fields that these values stand for; arguments that stay are not written."""
-    if intent.before.args == intent.after.args:
-        values = values.model_copy(update={"args": None})
-    if intent.before.command == intent.after.command:
-        values = values.model_copy(update={"command": None})
-    return fields_of(intent.container, intent.place, values)
+    staying = {
+        name: None
+        for name in ("args", "command", "own_args", "own_command")
+        if getattr(intent.before, name) == getattr(intent.after, name)
+    }
+    return fields_of(intent.container, intent.place, values.model_copy(update=staying))
 
 
 def _template(
     intent: RolloutIntent, expectations: tuple[FieldExpectation, ...], live: RawObject
 ) -> dict[str, Any]:
-    """Return what is ours from earlier rollouts, with the values it has, and what this one sets."""
+    """Return what is ours from earlier rollouts, with the values it has, and what this one sets.
+
+    A list of arguments is left to ``sent_document``, which knows the others in it.
+    """
     document = ours(live)
     put(document, (*container_path(intent.container), "name"), intent.container)
     for field in expectations:
         remove(document, field.path)
     for field in expectations:
-        if field.new is not None:
+        if field.new is not None and not isinstance(field.new, ArgumentList):
             put(document, field.path, field.new)
     put(document, (*container_path(intent.container), "name"), intent.container)
     whole_key_references(document, intent.container, live)

@@ -9,6 +9,7 @@ from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Bounds, TemplateValues
+from infertune.core.argument_lists import Operation
 from infertune.core.config_copies import ConfigCopy
 from infertune.core.manifests.apply_documents import AUTOSCALER_API, AUTOSCALER_KIND
 from infertune.core.manifests.config_copy import copy_manifest
@@ -19,8 +20,11 @@ from infertune.core.snapshot import RawObject, TuningView
 
 PATCH_KEY = "patch.json"
 AUTOSCALER_PATCH_KEY = "autoscaler-patch.json"
+ARGUMENTS_PATCH_KEY = "arguments-patch.json"
+BY_HAND_KEY = "by-hand.txt"
 COPIES_KEY = "config-maps.json"
 _SHORT = 8
+_LISTS = frozenset({"args", "command"})
 _LONGEST_PREFIX = 200
 
 
@@ -34,12 +38,14 @@ def patches(
 ) -> dict[str, str]:
     """Return the patch of each object as JSON text, for ``kubectl patch --patch-file``.
 
-    Copies of ConfigMaps that the patch refers to are a list of their own, to be applied first.
+    Lists of arguments are not in it, since others' arguments stand there too. Copies of ConfigMaps
+    that the patch refers to are a list of their own, to be applied first.
     """
     template: dict[str, Any] = {}
     put(template, (*container_path(container), "name"), container)
-    for path, value in fields_of(container, spec.knobs.batch_size, values).items():
-        put(template, path, value)
+    fields = fields_of(container, spec.knobs.batch_size, values)
+    for path in (path for path in fields if path[-1] not in _LISTS):
+        put(template, path, fields[path])
     reference = spec.target_ref
     head = {
         "apiVersion": reference.api_version,
@@ -59,6 +65,19 @@ def patches(
     if copies:
         items = [copy_manifest(copy, None) for copy in copies]
         found[COPIES_KEY] = canonical_json({"apiVersion": "v1", "kind": "List", "items": items})
+    return found
+
+
+def argument_patches(operations: tuple[Operation, ...], lines: tuple[str, ...]) -> dict[str, str]:
+    """Return the JSON patch of arguments, and the lines about what only a human may change.
+
+    The patch is for ``kubectl patch --type=json``: it stops where other arguments stand.
+    """
+    found: dict[str, str] = {}
+    if operations:
+        found[ARGUMENTS_PATCH_KEY] = canonical_json(operations)
+    if lines:
+        found[BY_HAND_KEY] = "\n".join(lines) + "\n"
     return found
 
 

@@ -12,13 +12,14 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
+from infertune.api.argument_lists import ArgumentList
 from infertune.api.status import TemplateValues
 from infertune.core.knobs import Place
 from infertune.core.ownership import FIELD_MANAGER, managed_fields_of
 from infertune.core.snapshot import RawObject
 
 Path = tuple[str, ...]
-Value = str | int | tuple[str, ...]
+Value = str | int | tuple[str, ...] | ArgumentList
 Node: TypeAlias = Any  # a part of an object: an API server's JSON, of any kind
 POD = ("spec", "template", "spec")
 _KEY_REFERENCE = "configMapKeyRef"
@@ -35,7 +36,12 @@ def fields_of(container: str, place: Place | None, values: TemplateValues) -> di
     found: dict[Path, Value] = {}
     if values.image is not None:
         found[(*base, "image")] = values.image
-    for name, tokens in (("args", values.args), ("command", values.command)):
+    lists = (
+        ("args", values.args, values.own_args),
+        ("command", values.command, values.own_command),
+    )
+    for name, whole, own in lists:
+        tokens = own if whole is None else whole
         if tokens is not None:
             found[(*base, name)] = tokens
     if place is not None and place.env is not None and values.batch_value is not None:

@@ -45,7 +45,7 @@ def applying(context: Context) -> Outcome:
     if isinstance(step, Write):
         return _write_forward(context, rollout, live, step)
     if isinstance(step, AllWritten):
-        return _applied(context, rollout)
+        return _applied(context, rollout, live)
     return Outcome(requeue_seconds=ROLLOUT_WAIT_SECONDS)
 
 
@@ -268,9 +268,9 @@ def _write_forward(
     return replace(outcome, effects=(*first, *outcome.effects))
 
 
-def _applied(context: Context, rollout: RolloutStatus) -> Outcome:
+def _applied(context: Context, rollout: RolloutStatus, live: LiveObjects) -> Outcome:
     assert rollout.intent is not None
-    command = restore_command(context.key, context.spec, rollout.intent)
+    command = restore_command(context.key, context.spec, rollout.intent, live.target)
     seconds = context.seconds_since(rollout.started_at)
     words = f"applied in {number(seconds)} s; verifying on live traffic"
     rollout = rollout.model_copy(update={"applied_at": context.now, "restore_command": command})

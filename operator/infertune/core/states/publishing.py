@@ -12,10 +12,12 @@ from infertune.core.evidence import NoData
 from infertune.core.expected_load import expected_load
 from infertune.core.intents import intent_of, restore_command
 from infertune.core.manifests.recommendation import (
+    argument_patches,
     patch_digest,
     patches,
     recommendation_config_map,
 )
+from infertune.core.manifests.restoring import arguments_patch
 from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import configuration_text, number
 from infertune.core.resolve import Resolved
@@ -70,7 +72,19 @@ def patch_content(context: Context, resolved: Resolved, chosen: Configuration) -
     autoscaler = resolved.autoscaler if owner is None else None
     found = patches(context.spec, name, wanted.values, autoscaler, bounds, wanted.copies)
     intent = intent_of(context.key, context.spec, resolved, candidate_of(chosen), bounds)
+    found |= _arguments(context, resolved, chosen, intent)
     return found | scaled_object_patch(owner, bounds) | gitops_entries(context, intent)
+
+
+def _arguments(
+    context: Context, resolved: Resolved, chosen: Configuration, intent: RolloutIntent | None
+) -> dict[str, str]:
+    """Return what leads to the chosen flags, without the arguments that are not ours."""
+    target = context.snapshot.target
+    if target is None or intent is None:
+        return {}
+    lines = in_shell_string(resolved.stand, context.spec.knobs, candidate_of(chosen))
+    return argument_patches(arguments_patch(intent, target.raw, back=False), lines)
 
 
 def _nothing_to_change(resolved: Resolved, bounds: Bounds) -> Observation:
@@ -129,7 +143,9 @@ def _open_rollout(
     effects: tuple[Effect, ...],
     notes: tuple[str, ...],
 ) -> Outcome:
-    command = restore_command(context.key, context.spec, intent)
+    target = context.snapshot.target
+    assert target is not None
+    command = restore_command(context.key, context.spec, intent, target.raw)
     rollout = RolloutStatus(
         intent=_signed(context, intent),
         started_at=context.now,

@@ -12,6 +12,7 @@ from infertune.core.intents import restore_command
 from infertune.core.last_good import LastGood, is_older_format
 from infertune.core.plan import Event
 from infertune.core.resolve import Resolved
+from infertune.core.snapshot import RawObject
 from infertune.core.story import Context, Outcome
 from infertune.core.tuned_target import records_on, standing, tuned_record
 from infertune.core.writes import AllWritten, LiveObjects, next_write
@@ -37,7 +38,7 @@ def open_rollout(context: Context) -> Outcome | None:
         live = LiveObjects(target.raw, autoscaler)
         step = next_write(context.key, context.spec, intent, live, back=True, patient=False)
         if not isinstance(step, AllWritten):
-            return _back(context, intent)
+            return _back(context, intent, target.raw)
     return None
 
 
@@ -97,7 +98,7 @@ def _here(intent: RolloutIntent, context: Context) -> RolloutIntent:
     return intent.model_copy(update=uids)
 
 
-def _back(context: Context, intent: RolloutIntent) -> Outcome:
+def _back(context: Context, intent: RolloutIntent, target: RawObject) -> Outcome:
     why = (
         f"the rollout {intent.id} was open on the target and is not in the status: "
         "it was never judged, so the values before it come back"
@@ -108,7 +109,7 @@ def _back(context: Context, intent: RolloutIntent) -> Outcome:
         rollback_event="IntentFound",
         seen_at=context.now,
         evidence=why,
-        restore_command=restore_command(context.key, context.spec, intent),
+        restore_command=restore_command(context.key, context.spec, intent, target),
     )
     changes: list[tuple[str, object]] = [("rollout", rollout)]
     if context.status.state == "Pending" and context.tuning.wishes.abort is None:

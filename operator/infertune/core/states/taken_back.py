@@ -39,10 +39,9 @@ def _stayed(rollout: RolloutStatus) -> bool:
 
 def _taken(context: Context, taken: Taken) -> Outcome | None:
     owners = f" (owner: {', '.join(taken.owners)})" if taken.owners else ""
-    same = taken.value == taken.wanted
     change = (
         f"is no longer ours, with the tuned value {taken.value}"
-        if same
+        if taken.same
         else f"holds {taken.value} instead of {taken.wanted}"
     )
     words = f"{taken.where} {taken.path}{owners} {change}"
