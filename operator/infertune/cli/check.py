@@ -1,8 +1,8 @@
-"""``infertune check FILE``: is this manifest valid? Needs no cluster.
+"""``infertune check``: is this manifest valid? Or: does this image run on that driver?
 
-Role: read YAML, hand each ``InferenceTuning`` to the models, print every problem with its field.
-Must not know: what a field is for. Trade-off: rules that compare with the stored object (an
-immutable field) can only be checked by the server.
+Role: read YAML, hand each ``InferenceTuning`` to the models, print every problem with its field; a
+question about software goes to ``check_stack``. Must not know: what a field is for. Trade-off:
+rules that compare with the stored object (an immutable field) can only be checked by the server.
 """
 
 import argparse
@@ -14,9 +14,21 @@ from typing import Any
 import yaml
 
 from infertune.api.v1alpha1 import API_VERSION, GROUP, KIND, SpecError, parse_spec
+from infertune.cli.check_stack import add_stack_flags, asks_about_stack, run_stack
+from infertune.cli.kubectl import add_kubectl
 from infertune.cli.parsing import Commands
 
 WRONG_INPUT = 2
+_DESCRIPTION = """\
+Validate manifests without a cluster:
+  infertune check tuning.yaml
+
+Ask whether software runs on a driver, before anything is pulled:
+  infertune check --image pytorch/pytorch:2.7.0-cuda12.6-cudnn9-runtime --node gpu-1
+  infertune check --torch 2.15.0 --driver 550.54
+  infertune check --driver 550.54
+
+Exit status: 0 valid, or it runs; 1 it does not run; 2 wrong input; 3 unknown."""
 TOP_LEVEL = ("apiVersion", "kind", "metadata", "spec", "status")
 
 
@@ -47,12 +59,25 @@ def is_tuning(document: object) -> bool:
 
 def register(commands: Commands) -> None:
     """Add the command."""
-    parser = commands.add_parser("check", help="validate manifests without a cluster")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="a YAML file; - reads from stdin")
+    parser = commands.add_parser("check", help="validate manifests; ask if an image would run")
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = _DESCRIPTION
+    parser.add_argument("files", nargs="*", metavar="FILE", help="a YAML file; - reads from stdin")
+    add_stack_flags(parser)
+    add_kubectl(parser)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if asks_about_stack(arguments):
+        if arguments.files:
+            print("infertune: check either FILEs or software: two commands", file=sys.stderr)
+            return WRONG_INPUT
+        return run_stack(arguments)
+    if not arguments.files:
+        words = "nothing to check: give FILE, --image REF, --torch VERSION or --driver VERSION"
+        print(f"infertune: {words}", file=sys.stderr)
+        return WRONG_INPUT
     return max(_check_file(name) for name in arguments.files)
 
 

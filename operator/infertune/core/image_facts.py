@@ -22,7 +22,7 @@ DEFAULT_REGISTRY = "docker.io"
 _NVIDIA_TAG = re.compile(r"^(\d+\.\d+(?:\.\d+)?)(?:-cudnn(\d*))?-")
 _PYTORCH_TAG = re.compile(r"^(\d+\.\d+\.\d+)-cuda(\d+\.\d+)-cudnn(\d+)-(runtime|devel)$")
 _REFERENCE = re.compile(
-    r"^(?:(?P<registry>[^/]+)/)?(?P<repository>[a-z0-9][a-z0-9._/-]*?)"
+    r"^(?:(?P<registry>[^/]+)/)?(?P<repository>[a-z0-9](?:[a-z0-9._/-]*[a-z0-9])?)"
     r"(?::(?P<tag>[A-Za-z0-9_][A-Za-z0-9._-]{0,127}))?(?:@(?P<digest>sha256:[0-9a-f]{64}))?$"
 )
 

@@ -7,7 +7,8 @@ recognised; any other product has no known brand.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from infertune_probes.contract.compatibility import Driver
 
@@ -48,3 +49,21 @@ def brand_of(product: str | None) -> str | None:
         if word in name:
             return word
     return "nvidia" if _DATA_CENTRE.match(product or "") and "rtx" not in name else None
+
+
+def driver_recorded(statuses: Iterable[Mapping[str, Any]], node: str) -> Driver | None:
+    """Return what the probe of versions last told of a node, from statuses as the server has them.
+
+    None where no status holds a driver of that node.
+    """
+    for status in statuses:
+        for probe in status.get("probes", ()):
+            facts = probe.get("driver") or {}
+            if probe.get("node") == node and facts.get("version"):
+                return Driver(
+                    version=str(facts["version"]),
+                    cuda=facts.get("cuda"),
+                    brand=facts.get("brand"),
+                    capabilities=tuple(facts.get("computeCapabilities", ())),
+                )
+    return None
