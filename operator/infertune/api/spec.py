@@ -218,7 +218,9 @@ class Rollout(SpecModel):
 class Cost(SpecModel):
     """What a replica costs. Without it, cost is reported in replica-hours."""
 
-    replica_hourly: DecimalString = Field(description="Price of one replica for one hour.")
+    replica_hourly: DecimalString = Field(
+        description="Price of one replica of today's size for one hour."
+    )
     currency: str = Field("USD", pattern=r"^[A-Z]{3}$", description="ISO 4217 code of the price.")
 
 

@@ -9,10 +9,12 @@ replicas, never a broken promise.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Literal
 
 from infertune.api.knobs import ReplicaLimits
 from infertune.api.status import Bounds
+from infertune.core.replica_weight import SAME, Weight
 from infertune.core.space import Candidate
 
 # Kubernetes' autoscaler leaves the replica count alone while its metric is within 10 % of the
@@ -27,10 +29,14 @@ LevelVerdict = Literal["Pass", "Fail", "Inconclusive", "Invalid"]
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """A candidate and the rate that one replica of it is known to carry within the promise."""
+    """A candidate and the rate that one replica of it is known to carry within the promise.
+
+    ``weight`` says what such a replica costs, in replicas of today.
+    """
 
     candidate: Candidate
     knee_rate: float
+    weight: Weight = SAME
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,12 @@ class Choice:
     replicas: int
     bounds: Bounds
     why: str
+    weight: Weight = SAME
+
+    @property
+    def cost(self) -> Fraction:
+        """What carries the peak costs, in replicas of today."""
+        return self.replicas * self.weight.factor
 
 
 def knee_of(levels: Iterable[tuple[float, LevelVerdict]]) -> float | None:
@@ -105,10 +117,10 @@ def choose(
 ) -> Choice | None:
     """Return the cheapest candidate that carries the peak within the limits; None without one.
 
-    Fewer replicas (never counted below ``limits.min``, which is paid anyway) come first, then the
-    higher knee. Knees within 5 % of the highest count as equal; among those the incumbent is kept
-    when it is one of them, else the smaller batch wins, the server's default last, then the one
-    given first.
+    Fewer replicas (never counted below ``limits.min``, which is paid anyway), each by its weight,
+    come first, then the higher knee. Knees within 5 % of the highest count as equal; among those
+    the incumbent is kept when it is one of them, else the smaller batch wins, the server's default
+    last, then the one given first.
     """
     priced = [
         (max(replicas_for(peak, carrier.knee_rate), limits.min), carrier) for carrier in carriers
@@ -116,8 +128,8 @@ def choose(
     feasible = [(replicas, carrier) for replicas, carrier in priced if replicas <= limits.max]
     if not feasible:
         return None
-    fewest = min(replicas for replicas, _ in feasible)
-    cheapest = [carrier for replicas, carrier in feasible if replicas == fewest]
+    least = min(replicas * carrier.weight.factor for replicas, carrier in feasible)
+    cheapest = [one for replicas, one in feasible if replicas * one.weight.factor == least]
     highest = max(carrier.knee_rate for carrier in cheapest)
     equal = [one for one in cheapest if one.knee_rate >= highest * (1 - NOISE)]
     best = min(equal, key=lambda one: (one.candidate != incumbent, _batch_order(one.candidate)))
@@ -125,16 +137,36 @@ def choose(
         best.knee_rate, peak, trough, limits, metric_follows_load=metric_follows_load
     )
     assert bounds is not None, "a feasible candidate has bounds"
+    count = max(replicas_for(peak, best.knee_rate), limits.min)
     why = (
-        f"{fewest} {'replicas carry' if fewest > 1 else 'replica carries'} "
+        f"{count} {'replicas carry' if count > 1 else 'replica carries'} "
         f"{peak:g} requests per second "
         f"at {best.knee_rate:.4g} each"
     )
+    why += _cost_words(best, count, [(n, one) for n, one in feasible if n < count])
     if best.candidate == incumbent:
         why += "; today's configuration is kept, nothing is better by more than 5 %"
     if not metric_follows_load:
         why += "; the autoscaler's metric does not follow the load, so the lower bound carries it"
-    return Choice(best.candidate, best.knee_rate, fewest, bounds, why)
+    return Choice(best.candidate, best.knee_rate, count, bounds, why, best.weight)
+
+
+def _cost_words(best: Carrier, count: int, fewer: Sequence[tuple[int, Carrier]]) -> str:
+    """Return what resources have to do with the choice; empty where all request the same."""
+    weight, words = best.weight, ""
+    if weight.factor != 1:
+        cost = float(count * weight.factor)
+        words = (
+            f"; each requests {float(weight.factor):.3g} times today's {weight.resource}, so they "
+            f"cost as much as {cost:.3g} replicas of today"
+        )
+    if fewer:
+        number, one = min(fewer, key=lambda pair: pair[0] * pair[1].weight.factor)
+        words += (
+            f"; {number} of {float(one.weight.factor):.3g} times the {one.weight.resource} would "
+            f"carry it too, and cost as much as {float(number * one.weight.factor):.3g}"
+        )
+    return words
 
 
 def _batch_order(candidate: Candidate) -> float:

@@ -1,6 +1,7 @@
 """From a knee to replicas, bounds and a choice."""
 
 import math
+from fractions import Fraction
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from infertune.api.knobs import ReplicaLimits
 from infertune.api.status import Bounds
 from infertune.core.capacity import Carrier, choose, knee_of, replica_bounds, replicas_for
+from infertune.core.replica_weight import Weight
 from infertune.core.space import Candidate
 
 LIMITS = ReplicaLimits(min=1, max=10)
@@ -168,3 +170,36 @@ def test_nothing_cheaper_is_ever_passed_over(
     assert (found.replicas if found else None) == min(feasible, default=None)
     again = choose(carriers, 1000, 10, LIMITS, incumbent)
     assert again == found
+
+
+def test_replicas_of_another_size_are_counted_by_what_they_cost() -> None:
+    """Peak 100: two of twice the CPU cost as much as four; three of today's cost three."""
+    double = Weight(Fraction(2), "cpu")
+    found = choose([Carrier(A1, 40), Carrier(A8, 60, double)], 100, 10, LIMITS, A1)
+    assert found is not None
+    assert (found.candidate, found.replicas, found.cost) == (A1, 3, 3)
+    assert found.why == (
+        "3 replicas carry 100 requests per second at 40 each; 2 of 2 times the cpu would carry it "
+        "too, and cost as much as 4; today's configuration is kept, nothing is better by more "
+        "than 5 %"
+    )
+    much = choose([Carrier(A1, 20), Carrier(A8, 60, double)], 100, 10, LIMITS, A1)
+    assert much is not None
+    assert (much.candidate, much.replicas, much.cost) == (A8, 2, 4)
+    assert much.why == (
+        "2 replicas carry 100 requests per second at 60 each; each requests 2 times today's cpu, "
+        "so they cost as much as 4 replicas of today"
+    )
+    small = choose(
+        [Carrier(A1, 60), Carrier(A8, 40, Weight(Fraction(1, 2), "cpu"))], 100, 10, LIMITS, A1
+    )
+    assert small is not None
+    assert (small.candidate, small.replicas, small.cost) == (A8, 3, Fraction(3, 2))
+
+
+def test_the_minimum_is_paid_at_the_size_that_it_has() -> None:
+    limits = ReplicaLimits(min=4, max=10)
+    half = Carrier(A8, 30, Weight(Fraction(1, 2), "memory"))
+    found = choose([Carrier(A1, 90), half], 100, 10, limits, A1)
+    assert found is not None
+    assert (found.candidate, found.replicas, found.cost) == (A8, 4, 2)

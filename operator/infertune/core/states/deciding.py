@@ -25,6 +25,7 @@ from infertune.core.image_pin import by_digest
 from infertune.core.manifests.recommendation import config_map_name, patch_digest
 from infertune.core.plan import Event
 from infertune.core.render import configuration_text
+from infertune.core.replica_weight import weight_of
 from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.space import Candidate, candidate_of, configuration_of
 from infertune.core.states.copies import sweep_trial_copies
@@ -51,8 +52,8 @@ def deciding(context: Context) -> Outcome:
 
 def _recommend(context: Context, resolved: Resolved) -> Outcome:
     incumbent = resolved.incumbent
-    all_trials = _carriers(context, lambda _: True)
-    allowed = _carriers(context, lambda trial: not _unchecked(context, trial, incumbent))
+    all_trials = _carriers(context, resolved, lambda _: True)
+    allowed = _carriers(context, resolved, lambda trial: not _unchecked(context, trial, incumbent))
     choice = _choice(context, allowed, incumbent)
     better = _choice(context, all_trials, incumbent)
     if choice is None and better is None:
@@ -61,7 +62,7 @@ def _recommend(context: Context, resolved: Resolved) -> Outcome:
     if choice is None:
         assert better is not None
         choice, withheld = better, better.candidate
-    elif better is not None and better.replicas < choice.replicas:
+    elif better is not None and better.cost < choice.cost:
         withheld = better.candidate
     recommendation = _recommendation(context, resolved, choice, withheld)
     words = f"{configuration_text(recommendation.configuration)}: {recommendation.reason}"
@@ -93,7 +94,9 @@ def _choice(context: Context, carriers: tuple[Carrier, ...], incumbent: Candidat
     )
 
 
-def _carriers(context: Context, wanted: Callable[[TrialRecord], bool]) -> tuple[Carrier, ...]:
+def _carriers(
+    context: Context, resolved: Resolved, wanted: Callable[[TrialRecord], bool]
+) -> tuple[Carrier, ...]:
     """Return what one replica of each candidate carries, by all of its trials together.
 
     A rate that passed once and failed, or failed below it, in another trial is not carried.
@@ -104,7 +107,12 @@ def _carriers(context: Context, wanted: Callable[[TrialRecord], bool]) -> tuple[
             found = levels.setdefault(candidate_of(trial.candidate), [])
             found.extend((level.offered_rate, level.verdict) for level in trial.levels)
     knees = ((candidate, knee_of(seen)) for candidate, seen in levels.items())
-    return tuple(Carrier(candidate, knee) for candidate, knee in knees if knee is not None)
+    stand, knobs = resolved.stand, context.spec.knobs
+    return tuple(
+        Carrier(candidate, knee, weight_of(stand, knobs, candidate))
+        for candidate, knee in knees
+        if knee is not None
+    )
 
 
 def _unchecked(context: Context, trial: TrialRecord, incumbent: Candidate) -> tuple[str, ...]:
@@ -143,7 +151,8 @@ def _recommendation(
         spec.cost.replica_hourly if spec.cost else None,
         spec.cost.currency if spec.cost else "USD",
     )
-    cost = cost_of(choice.replicas, spec.demand.peak_requests_per_second, price)
+    weighed = Decimal(choice.cost.numerator) / choice.cost.denominator
+    cost = cost_of(weighed, spec.demand.peak_requests_per_second, price)
     return Recommendation(
         configuration=configuration,
         trial=trial.name,
