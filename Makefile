@@ -89,7 +89,7 @@ test: check coverage ## What CI runs, some 17 minutes: check, unit, real API ser
 
 .PHONY: test-full
 test-full: check coverage scenarios ## Everything, with every end-to-end test
-	INFERTUNE_EVERY_POINT=1 .ci/with-cluster $(PYTEST) -m "real_api or e2e or gpu" -ra --durations=20
+	INFERTUNE_EVERY_POINT=1 .ci/with-cluster $(PYTEST) -m "real_api or e2e or gpu or torch" -ra --durations=20
 
 .PHONY: verify
 verify: generate check ## Generate, check, and assert that the tree is clean

@@ -73,6 +73,11 @@ NO_DEVICE = Code(
     "There is no GPU here; a fact, and a failure only where one was required.",
     "schedule on a node with a GPU, or set gpuCheck to WhenPresent",
 )
+TORCH_MISSING = Code(
+    "TORCH_MISSING",
+    "The Python that ran the probe has no torch that can be imported.",
+    "run the probe bundle in the image of the model server: `python -m infertune_probes.bundle`",
+)
 
 # What more than one probe says.
-CATALOGUE = (INTERRUPTED, DEADLINE_EXCEEDED, PROBE_CRASHED, NO_DEVICE)
+CATALOGUE = (INTERRUPTED, DEADLINE_EXCEEDED, PROBE_CRASHED, NO_DEVICE, TORCH_MISSING)

@@ -122,6 +122,28 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Software:
+    """Whose Python and torch were measured: the target's own image, or the probe image's stack.
+
+    `torch` is None when there is none, or when nobody looked.
+    """
+
+    source: Literal["target", "probes"]
+    image: str | None
+    python: str
+    torch: str | None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the software as a JSON object."""
+        return {
+            "source": self.source,
+            "image": self.image,
+            "python": self.python,
+            "torch": self.torch,
+        }
+
+
+@dataclass(frozen=True)
 class Envelope:
     """Everything one run of a probe has to say. Times are RFC 3339 in UTC.
 
@@ -140,6 +162,7 @@ class Envelope:
     partial: bool = False
     result: dict[str, object] | None = None
     pod: str | None = None
+    software: Software | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -165,6 +188,7 @@ class Envelope:
             "partial": self.partial,
             "result": self.result,
             "pod": self.pod,
+            "software": None if self.software is None else self.software.to_json(),
         }
 
 

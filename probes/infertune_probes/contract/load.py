@@ -20,6 +20,8 @@ from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, m
 
 from infertune_probes.contract.envelope import Verdict, worst
 from infertune_probes.contract.load_result import BenchmarkResult, GpuResult, LoadResult
+from infertune_probes.contract.memory_result import MemoryResult  # noqa: TC001  # pydantic needs it
+from infertune_probes.contract.profiler_result import ProfilerResult  # noqa: TC001  # pydantic needs it
 from infertune_probes.contract.strict import StrictModel
 from infertune_probes.contract.system_result import SystemResult  # noqa: TC001  # pydantic reads it
 from infertune_probes.contract.versions_result import VersionsResult
@@ -144,6 +146,15 @@ class Host(StrictModel):
     memory_limit_bytes: int | None
 
 
+class Software(StrictModel):
+    """Whose Python and torch were measured; None: there is none, or nobody looked."""
+
+    source: Literal["target", "probes"]
+    image: Annotated[str, Field(max_length=512)] | None
+    python: Annotated[str, Field(max_length=64)]
+    torch: Annotated[str, Field(max_length=64)] | None
+
+
 class Envelope(StrictModel):
     """One validated probe result."""
 
@@ -160,13 +171,20 @@ class Envelope(StrictModel):
     partial: bool
     result: (
         Annotated[
-            LoadResult | GpuResult | BenchmarkResult | VersionsResult | SystemResult,
+            LoadResult
+            | GpuResult
+            | BenchmarkResult
+            | VersionsResult
+            | SystemResult
+            | ProfilerResult
+            | MemoryResult,
             Field(discriminator="kind"),
         ]
         | None
     )
     # Absent in what probes of 0.1.0 wrote.
     pod: Annotated[str, Field(max_length=128)] | None = None
+    software: Software | None = None
 
     @property
     def verdict(self) -> Verdict:

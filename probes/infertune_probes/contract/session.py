@@ -21,7 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 from infertune_probes.contract.codes import DEADLINE_EXCEEDED, INTERRUPTED, PROBE_CRASHED
 from infertune_probes.contract.emit import Sinks, emit
-from infertune_probes.contract.envelope import Artifact, Envelope, Finding, Measurement
+from infertune_probes.contract.envelope import (
+    Artifact,
+    Envelope,
+    Finding,
+    Measurement,
+    Software,
+)
 from infertune_probes.contract.host import host_facts, image, node_name, pod_uid
 
 if TYPE_CHECKING:
@@ -73,6 +79,7 @@ class ProbeSession:
         self.artifacts: list[Artifact] = []
         self.result: dict[str, object] | None = None
         self.tables: list[Table] = []
+        self.software: Software | None = None
         self.partial = False
         self.exit_code = EXIT_COULD_NOT_RUN
         self._probe = probe
@@ -167,6 +174,7 @@ class ProbeSession:
             partial=self.partial,
             result=self.result,
             pod=pod_uid(),
+            software=self.software,
         )
 
     def _exit_code(self, envelope: Envelope) -> int:
