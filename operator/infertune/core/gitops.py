@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from infertune.core.manifests.apply_documents import AUTOSCALER_KIND
-from infertune.core.ownership import FIELD_MANAGER, managed_fields_of
+from infertune.core.ownership import FIELD_MANAGER, managed_fields_of, owners_of
 from infertune.core.plan import FieldExpectation
 from infertune.core.snapshot import RawObject
 
@@ -28,6 +28,7 @@ _FLUX_MANAGERS: Mapping[str, Source] = {
     "kustomize-controller": "Kustomization",
     "helm-controller": "HelmRelease",
 }
+_HELM_RELEASE = "meta.helm.sh/release-name"
 _LEFT_ALONE = frozenset({"IfNotPresent", "Ignore"})
 
 
@@ -53,14 +54,39 @@ class Ignored:
 def kept_by(raw: RawObject) -> KeptByGitOps | None:
     """Return the GitOps controller that would revert our writes to this object, or None.
 
-    ``app.kubernetes.io/instance`` alone says nothing, since every Helm chart sets it. An object
-    that Flux was told to leave alone is not kept by it.
+    ``app.kubernetes.io/instance`` alone is no proof, since every Helm chart sets it: whoever tracks
+    by it is known by the name under which it writes. An object that Flux was told to leave alone is
+    not kept by it.
     """
     metadata = raw["metadata"]
     labels: Mapping[str, str] = metadata.get("labels") or {}
     annotations: Mapping[str, str] = metadata.get("annotations") or {}
     managers = sorted({str(m.get("manager", "")) for m in managed_fields_of(raw)})
     return _argo(labels, annotations, managers) or _flux(labels, annotations, managers)
+
+
+def perhaps_kept(raw: RawObject) -> str | None:
+    """Return what cannot be told about an object, or None where there is nothing to wonder about.
+
+    An Argo CD that tracks by label leaves ``app.kubernetes.io/instance`` and its manager's name. A
+    restored backup has lost the names; then nothing on the object tells it from a label that
+    kubectl or kustomize has set. Helm's own releases bear an annotation.
+    """
+    metadata, label = raw["metadata"], _ARGO_INSTANCE[1]
+    name = (metadata.get("labels") or {}).get(label)
+    if name is None or kept_by(raw) is not None:
+        return None
+    if _HELM_RELEASE in (metadata.get("annotations") or {}):
+        return None
+    owners = owners_of(managed_fields_of(raw), ("f:metadata", "f:labels", f"f:{label}"))
+    if "helm" in owners:
+        return None
+    by = f"set by {', '.join(owners)}" if owners else "set by nobody knows whom"
+    return (
+        f"label {label} {name!r} ({by}) may be the only trace of an Argo CD that tracks by label, "
+        "and is no proof: if one keeps this object it reverts what is written, which is then a "
+        "FieldConflict"
+    )
 
 
 def ignore_text(kept: KeptByGitOps, objects: Sequence[Ignored]) -> str:

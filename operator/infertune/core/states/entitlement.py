@@ -8,7 +8,15 @@ that an autoscaler in Git does not keep a change of the template from being made
 from infertune.api.conditions import Observation
 from infertune.api.status import RolloutIntent
 from infertune.core.adoption import owned_by_others
-from infertune.core.gitops import IGNORE_KEY, Ignored, KeptByGitOps, advice, ignore_text, kept_by
+from infertune.core.gitops import (
+    IGNORE_KEY,
+    Ignored,
+    KeptByGitOps,
+    advice,
+    ignore_text,
+    kept_by,
+    perhaps_kept,
+)
 from infertune.core.manifests.apply_documents import AUTOSCALER_API, template_expectations
 from infertune.core.plan import FieldExpectation
 from infertune.core.story import Context
@@ -48,6 +56,14 @@ def gitops_entries(context: Context, intent: RolloutIntent | None) -> dict[str, 
         return {}
     _, first = kept[0]
     return {IGNORE_KEY: ignore_text(first, [item for item, found in kept if _same(found, first)])}
+
+
+def gitops_doubts(context: Context, intent: RolloutIntent) -> tuple[str, ...]:
+    """Return what cannot be told of the objects that the intent changes, for people to know."""
+    if context.spec.rollout.git_ops != "Refuse":
+        return ()
+    found = (perhaps_kept(item.raw) for item in _changed(context, intent))
+    return tuple(dict.fromkeys(words for words in found if words is not None))
 
 
 def _kept(context: Context, intent: RolloutIntent) -> list[tuple[Ignored, KeptByGitOps]] | None:

@@ -24,7 +24,7 @@ from infertune.core.resolve import Resolved
 from infertune.core.slo import required_verification_seconds
 from infertune.core.space import candidate_of
 from infertune.core.states.copies import create_copies
-from infertune.core.states.entitlement import gitops_entries, not_entitled
+from infertune.core.states.entitlement import gitops_doubts, gitops_entries, not_entitled
 from infertune.core.states.freezing import frozen
 from infertune.core.states.holding import held_back, notes_of
 from infertune.core.states.recovery import runs_tuned_values
@@ -60,6 +60,7 @@ def publish(context: Context, resolved: Resolved, recommendation: Recommendation
         return held
     foreign = foreign_bounds(resolved, bounds)
     notes = (*([foreign] if foreign else []), *notes_of(context, resolved, intent))
+    notes += gitops_doubts(context, intent)
     copies = create_copies(context, resolved, candidate)
     return _open_rollout(context, chosen, intent, (*effects, *copies), notes)
 
