@@ -35,6 +35,11 @@ SYSCTL_FILES = ("kernel/panic", "kernel/panic_on_oops", "kernel/pid_max")
 VOLATILE = re.compile(r"conntrack_count|tcp_mem|udp_mem|stat_refresh|compact_memory|drop_caches")
 HOME = tuple(str(Path.home() / name) for name in (".kube", ".local"))
 WATCHED = ("/etc", "/opt", "/run", "/usr/libexec", "/var", *HOME)
+# Where package managers and logs of the machine write at any time, and we never do.
+FOREIGN = ("/var/tmp", "/var/cache", "/var/lib/apt", "/var/lib/dpkg", "/var/log/journal")
+# What other processes begin and end meanwhile is gone at one of the looks; what we left stays.
+SETTLE_SECONDS = 30.0
+UP_SECONDS = 15.0
 
 
 def said(*words: str) -> set[str]:
@@ -61,15 +66,16 @@ def files() -> set[str]:
     for root in WATCHED:
         for folder, folders, names in os.walk(root):
             depth = folder.count("/")
-            if depth > 5 or folder.startswith(("/var/tmp", "/var/log/journal")):
+            if depth > 5 or folder.startswith(FOREIGN):
                 folders.clear()
             found |= {f"{folder}/{name}" for name in (*folders, *names)}
     return found
 
 
-def network_namespaces() -> set[str]:
+def network_namespaces(settings: Settings) -> set[str]:
+    """Those of the cluster's processes; one that nobody is in lives by a mount, or not at all."""
     found: set[str] = set()
-    for pid in processes.all_pids():
+    for pid in filter(lambda pid: belongs_to(settings, pid), processes.all_pids()):
         try:
             found.add(str(Path(f"/proc/{pid}/ns/net").readlink()))
         except OSError:
@@ -109,7 +115,7 @@ def machine(settings: Settings) -> dict[str, object]:
             for folder, _, _ in os.walk("/sys/fs/cgroup")
             if re.search(r"k8s|kube|containerd", folder)
         },
-        "namespaces": network_namespaces(),
+        "namespaces": network_namespaces(settings),
         "processes": {pid for pid in processes.all_pids() if belongs_to(settings, pid)},
     }
 
@@ -133,6 +139,9 @@ class Machine:
     files: set[str]
 
     def assert_restored(self, settings: Settings) -> None:
+        ends = time.monotonic() + SETTLE_SECONDS
+        while machine(settings) != self.parts and time.monotonic() < ends:
+            time.sleep(1.0)
         kernel = kernel_settings()
         assert machine(settings) == self.parts
         common = self.kernel.keys() & kernel.keys()
@@ -147,12 +156,17 @@ def before(fresh: Settings) -> Machine:
     return Machine(machine(fresh), kernel_settings(), files())
 
 
+def crowded() -> float:
+    """Return how many want each processor, 1 at least: a busy machine is no slow node."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 @pytest.mark.e2e
 def test_down_undoes_up_and_a_half_dead_node_is_repaired(fresh: Settings, before: Machine) -> None:
     try:
         started = time.monotonic()
         settings = lifecycle.up(fresh)
-        assert time.monotonic() - started < 15.0
+        assert time.monotonic() - started < UP_SECONDS * crowded()
         alive = components.running(settings)
         assert set(alive) == set(components.names(settings))
 

@@ -211,10 +211,18 @@ def stop(process: subprocess.Popen[str], tmp_path: Path) -> tuple[int, str, Enve
     return process.returncode, stdout, parse_log(stdout, summary.sha256)
 
 
+def await_requests(server: Server, key: str, requests: int) -> None:
+    """Wait until so many requests have arrived: how long a start takes says nothing."""
+    ends = time.monotonic() + 20
+    while server.seen(key)["requests"] < requests:
+        assert time.monotonic() < ends, f"{server.seen(key)} after 20 s"
+        time.sleep(0.05)
+
+
 def test_sigterm_in_a_ladder_leaves_a_partial_envelope(server: Server, tmp_path: Path) -> None:
     url = server.url("/predict", "sigterm")
     process = start(tmp_path, "--url", url, *short(50, 60, seconds=20))
-    time.sleep(1.8)
+    await_requests(server, "sigterm", 50)
     code, _, envelope = stop(process, tmp_path)
     assert envelope.load is not None
     first, second = envelope.load.levels
@@ -224,7 +232,8 @@ def test_sigterm_in_a_ladder_leaves_a_partial_envelope(server: Server, tmp_path:
         "interrupted",
         "skipped",
     )
-    assert 0 < first.sent < 100
+    arrived = server.seen("sigterm")["requests"]
+    assert 0 < first.sent <= arrived < 20 * 50, "told in the middle, and ended there"
     assert "INTERRUPTED" in [finding.code for finding in envelope.findings]
 
 
@@ -234,9 +243,11 @@ def test_steady_traffic_tells_every_window_and_ends_well(server: Server, tmp_pat
     steady = ["--rates", "50", "--duration", "0", "--warmup-seconds", "0"]
     live = ["--live-jsonl", "-", "--live-seconds", "0.5"]
     process = start(tmp_path, "--url", url, *steady, *live)
-    time.sleep(2.4)
+    await_requests(server, "steady", 75)
     code, stdout, envelope = stop(process, tmp_path)
-    assert (code, envelope.partial, envelope.verdict) == (0, False, "pass")
+    assert (code, envelope.partial) == (0, False)
+    # On a machine that has no time for it the client says that it was late.
+    assert envelope.verdict in {"pass", "warn"}
     assert envelope.load is not None
     level: Level = envelope.load.levels[0]
     assert (level.state, level.errors) == ("measured", {})

@@ -111,14 +111,17 @@ class PrometheusMetrics:
             return NoData("CannotAttribute", f"{mixed}: narrow matchLabels to one of them")
         last = max(at for series in totals for at, _ in series.samples)
         age = query.window_end.timestamp() - last
-        if age > _STALE_SCRAPES * query.scrape_interval_seconds:
-            declared = f"scrapeIntervalSeconds is {query.scrape_interval_seconds}"
-            return NoData("Stale", f"the newest scrape is {age:.0f} s old, {declared}")
-        return None
+        return _stale(query, age) if age > _STALE_SCRAPES * query.scrape_interval_seconds else None
 
     def _why_nothing(self, query: LiveQuery) -> NoData:
         """Return which part of the selection is the one that matches nothing."""
         chosen, name = promql.selection_of(query), f"{query.histogram}_bucket"
+        last = self._ask(query, promql.newest_scrape(chosen))
+        if isinstance(last, NoData):
+            return last
+        at = promql.finite(last[0]["value"][1]) if last else None
+        if at is not None:
+            return _stale(query, query.window_end.timestamp() - at)
         here = self._ask(query, promql.series_count(replace(chosen, pods=())))
         if isinstance(here, NoData):
             return here
@@ -214,6 +217,11 @@ class PrometheusMetrics:
 
     def _ask(self, query: LiveQuery, text: str) -> Vector | NoData:
         return self._queries.ask(query.url, text, query.window_end.timestamp())
+
+
+def _stale(query: LiveQuery, age_seconds: float) -> NoData:
+    declared = f"scrapeIntervalSeconds is {query.scrape_interval_seconds}"
+    return NoData("Stale", f"the newest scrape is {age_seconds:.0f} s old, {declared}")
 
 
 def window_seconds(query: LiveQuery) -> int:

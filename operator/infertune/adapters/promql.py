@@ -95,6 +95,12 @@ def bucket_bounds(chosen: Selection) -> str:
     return f"count by (le) ({chosen.buckets()})"
 
 
+def newest_scrape(chosen: Selection) -> str:
+    """When these series were scraped last, within an hour before the window's end."""
+    infinite = chosen.buckets(f"le={quoted(INFINITE)}")
+    return f"max(max_over_time(timestamp({infinite})[1h:1m]))"
+
+
 def series_count(chosen: Selection) -> str:
     """How many series there are at all; asked without pods to tell why nothing was found."""
     return f"count({chosen.buckets()})"

@@ -10,6 +10,7 @@ from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.core.manifests.load_arguments import header_variable
+from infertune.core.manifests.lost_nodes import leaving_lost_nodes
 from infertune.core.manifests.naming import (
     LABEL_ROLE,
     LABEL_TRIAL,
@@ -180,6 +181,7 @@ def probe_pod(
     runtime_class: str | None,
 ) -> dict[str, Any]:
     """Return the pod around it: no token, nobody's user, on the node when one is named."""
+    anywhere = [{"operator": "Exists", "effect": "NoSchedule"}] if node is not None else []
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -187,6 +189,7 @@ def probe_pod(
         "terminationGracePeriodSeconds": 5,
         "securityContext": dict(_NOBODY),
         "containers": [container],
+        "tolerations": leaving_lost_nodes(anywhere),
     }
     if runtime_class:
         spec["runtimeClassName"] = runtime_class
@@ -194,7 +197,6 @@ def probe_pod(
         spec["priorityClassName"] = installation.trial_priority_class
     if node is not None:
         spec["affinity"] = {"nodeAffinity": _on_node(node)}
-        spec["tolerations"] = [{"operator": "Exists", "effect": "NoSchedule"}]
     return {"spec": spec}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from infertune.api.spec import TuningSpec
 from infertune.api.trial_rules import DefaultLimits, PodTemplateOverride
+from infertune.core.manifests.lost_nodes import leaving_lost_nodes
 from infertune.core.placement import Pin, pinned
 from infertune.core.quantities import larger
 
@@ -51,6 +52,7 @@ def copied_pod(
         "restartPolicy": "Never",
         "terminationGracePeriodSeconds": _GRACE_SECONDS,
         "automountServiceAccountToken": False,
+        "tolerations": leaving_lost_nodes(pod.get("tolerations") or ()),
         "containers": [
             _limited(_with_env(container, override, serving), rules.default_limits)
             for container in pod.get("containers") or ()

@@ -56,7 +56,7 @@ def drive(context: Context, resolved: Resolved, record: TrialRecord) -> Outcome:
         done = _finish(context, _judged(context, resolved, record, step))
         return replace(done, told=(*done.told, *_moved_tag(context, resolved, record)))
     if isinstance(step, Ending):
-        return _finish(context, ended(record, step))
+        return _finish(context, ended(record, _with_place(step, record)))
     return Outcome(requeue_seconds=TRIAL_WAIT_SECONDS)
 
 
@@ -93,6 +93,13 @@ def _judged(
     if foreign is not None:
         return ended(record, Ending("Invalid", "WrongSku", foreign))
     return with_result(record, step.result, context.spec)
+
+
+def _with_place(ending: Ending, record: TrialRecord) -> Ending:
+    """Return the ending with the node, where the node and not the candidate may be to blame."""
+    if ending.reason != "Evicted" or record.node is None:
+        return ending
+    return replace(ending, message=f"{ending.message} (node {record.node})")
 
 
 def _moved_tag(context: Context, resolved: Resolved, record: TrialRecord) -> tuple[Event, ...]:
