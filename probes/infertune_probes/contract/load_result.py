@@ -1,4 +1,4 @@
-"""Typed `result` sections: what the load, gpu and benchmark probes say beyond findings.
+"""Typed `result` sections: what the load and benchmark probes say beyond findings.
 
 Load side. It must not know how a trial is judged: there are no thresholds here, only what was
 seen, with enough detail (blocks, batches, histogram, raw latencies) for the operator's core to
@@ -166,44 +166,6 @@ class LoadResult(StrictModel):
     startup: Startup | None
     quality: Quality | None
     levels: tuple[Level, ...]
-
-
-class GpuDevice(StrictModel):
-    """One device as NVML describes it; None is `not known`, never zero."""
-
-    index: Count
-    uuid: str | None
-    name: str | None
-    pci_bus_id: str | None
-    memory_total_bytes: int | None
-    memory_used_bytes: int | None
-    memory_free_bytes: int | None
-    utilisation_percent: float | None
-    temperature_celsius: float | None
-    power_watts: float | None
-    power_limit_watts: float | None
-    ecc_uncorrected: int | None
-    event_reasons: int | None
-    processes: int | None
-
-
-class GpuSource(StrictModel):
-    """What one way of looking saw; `devices` None means this way could not look, and why."""
-
-    name: Literal["pci", "nvml", "nvidia-smi", "torch"]
-    devices: Count | None
-    identities: tuple[str, ...]
-    reason: str | None
-
-
-class GpuResult(StrictModel):
-    """The gpu probe's section."""
-
-    kind: Literal["gpu"]
-    driver_version: str | None
-    cuda_driver_version: str | None
-    sources: tuple[GpuSource, ...]
-    devices: tuple[GpuDevice, ...]
 
 
 class MatmulPoint(StrictModel):

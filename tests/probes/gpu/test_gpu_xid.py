@@ -1,0 +1,77 @@
+"""XID errors of the kernel log, by who is to blame."""
+
+from __future__ import annotations
+
+import pytest
+
+from infertune_probes.gpu.xid import Xid, events_in, judge_xids, read_kernel_log
+from tests.probes.gpu.machine import Machine, gpu_result, verdicts
+from tests.probes.gpu.scenarios import h100
+
+FALLEN = "GPU has fallen off the bus."
+LOG = """\
+6,1,100,-;Linux version 6.1.0
+4,2,200,-;NVRM: Xid (PCI:0000:3b:00): 79, pid=1, name=python, GPU has fallen off the bus.
+4,3,300,-;NVRM: GPU at PCI:0000:3b:00: GPU-00000000-1111-4222-8333-444444444444
+4,4,400,-;NVRM: Xid (PCI:0000:3C:00): 31, pid=77, name=python, Ch 00000010, MMU Fault
+"""
+
+
+def test_events_have_address_number_and_the_driver_s_words() -> None:
+    first, second = events_in(LOG)
+    assert (first.address, first.number) == ("0000:3b:00", 79)
+    assert first.words.endswith(FALLEN)
+    words = "pid=77, name=python, Ch 00000010, MMU Fault"
+    assert second == Xid("0000:3c:00", 31, words)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "verdict"),
+    [
+        *((n, "XID_HARDWARE", "fail") for n in (48, 63, 64, 74, 79, 92, 94, 95, 119, 120)),
+        *((n, "XID_APPLICATION", "warn") for n in (13, 31, 43, 45)),
+        (61, "XID_OTHER", "warn"),
+    ],
+)
+def test_who_is_to_blame(machine: Machine, number: int, code: str, verdict: str) -> None:
+    log = machine.root / "dev/kmsg"
+    log.write_text(f"4,1,1,-;NVRM: Xid (PCI:0000:3b:00): {number}, words\n")
+    (finding,) = judge_xids(read_kernel_log(log))
+    assert (finding.code, finding.verdict) == (code, verdict)
+    assert finding.evidence == f"XID {number} on 0000:3b:00 (1x); last: words"
+
+
+def test_the_probe_tells_hardware_and_program_apart(machine: Machine) -> None:
+    machine.driver(h100())
+    (machine.root / "dev/kmsg").write_text(LOG)
+    ran = machine.run()
+    assert ran.exit_code == 1
+    told = {code: verdict for code, verdict in verdicts(ran).items() if code.startswith("XID")}
+    assert told == {"XID_HARDWARE": "fail", "XID_APPLICATION": "warn"}
+    assert [(x.address, x.number) for x in gpu_result(ran).xids or ()] == [
+        ("0000:3b:00", 79),
+        ("0000:3c:00", 31),
+    ]
+
+
+def test_a_log_that_cannot_be_read_is_unknown_and_never_clean(machine: Machine) -> None:
+    machine.driver(h100())
+    (machine.root / "dev/kmsg").unlink()
+    ran = machine.run()
+    assert verdicts(ran)["XID_UNKNOWN"] == "unknown"
+    assert gpu_result(ran).xids is None
+
+
+def test_the_log_may_lie_elsewhere(machine: Machine) -> None:
+    machine.driver(h100())
+    elsewhere = machine.folder / "kern.log"
+    elsewhere.write_text("Nov 22 10:00:00 node-a kernel: NVRM: Xid (PCI:0000:3b:00): 48, DBE\n")
+    assert verdicts(machine.run("--kernel-log", str(elsewhere)))["XID_HARDWARE"] == "fail"
+
+
+def test_a_flood_of_events_is_bounded(machine: Machine) -> None:
+    log = machine.root / "dev/kmsg"
+    log.write_text("4,1,1,-;NVRM: Xid (PCI:0000:3b:00): 13, again\n" * 100_000)
+    found = read_kernel_log(log)
+    assert found.events is not None
+    assert len(found.events) == 200
