@@ -81,7 +81,8 @@ def admit(plane: Plane, namespace: str, job: RawObject) -> RawObject:
 def probes() -> dict[str, RawObject]:
     tuning = tuning_of(key=Key("serving", "resnet"))
     resolved = resolved_of(None)
-    payload = {"payloadRef": {"configMap": "body"}}
+    header = {"name": "Authorization", "secret": "client", "key": "token"}
+    payload = {"payloadRef": {"configMap": "body"}, "headersFrom": [header]}
     return {
         "gpu": gpu_check_job(tuning, spec_of(), resolved, "node-1", INSTALLATION),
         "benchmark": benchmark_job(tuning, resolved, "node-1", INSTALLATION),
