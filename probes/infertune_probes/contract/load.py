@@ -19,14 +19,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
 from infertune_probes.contract.envelope import Verdict, worst
-<<<<<<< HEAD
-from infertune_probes.contract.load_result import BenchmarkResult, GpuResult, LoadResult
-from infertune_probes.contract.memory_result import MemoryResult  # noqa: TC001  # pydantic needs it
-from infertune_probes.contract.profiler_result import ProfilerResult  # noqa: TC001  # pydantic needs it
-=======
 from infertune_probes.contract.gpu_result import GpuResult  # noqa: TC001  # pydantic reads it
 from infertune_probes.contract.load_result import BenchmarkResult, LoadResult
->>>>>>> 83c1f9c (Probe of GPUs: inventory, health, a window of use, a live view, and a driver that may hang)
+from infertune_probes.contract.memory_result import MemoryResult  # noqa: TC001  # pydantic needs it
+from infertune_probes.contract.profiler_result import ProfilerResult  # noqa: TC001  # pydantic needs it
 from infertune_probes.contract.strict import StrictModel
 from infertune_probes.contract.system_result import SystemResult  # noqa: TC001  # pydantic reads it
 from infertune_probes.contract.versions_result import VersionsResult
