@@ -12,7 +12,7 @@ from tests.contract.paths import ROOT
 PACKAGE = Path(infertune_probes.__file__).parent
 CONTRACT = PACKAGE / "contract"
 # Their findings still have no catalogue.
-BARE = {"gpu", "benchmark"}
+BARE = {"benchmark"}
 
 
 def made_bare(source: str, names: tuple[str, ...] = ("Finding", "Code")) -> list[int]:
