@@ -1,8 +1,10 @@
 """What was read of a target is remembered: a tuning at rest is checked by it, and reads it once."""
 
-from infertune.api.status import RolloutIntent, RolloutStatus
+from dataclasses import replace
+
+from infertune.api.status import RolloutIntent, RolloutStatus, TuningStatus
 from infertune.core.snapshot import TuningView, WatchedObjects
-from infertune.runtime.cache import WatchCache, projected, view_of
+from infertune.runtime.cache import WatchCache, WorkloadKey, projected, view_of
 from infertune.runtime.target_reading import TargetReader
 from tests.fakes import cases
 from tests.fakes.cases import NAMESPACE
@@ -29,6 +31,23 @@ def test_a_target_that_no_watch_has_shown_yet_is_read_and_kept() -> None:
     assert reader.watched(tuning) == WatchedObjects(projected(target), None)
     assert reader.watched(tuning) == WatchedObjects(projected(target), None)
     assert cluster.calls == ["fetch_target"]
+
+
+def test_the_note_of_a_loan_is_kept_for_a_tuning_that_has_written_nothing() -> None:
+    cluster, _, tuning = resting(autoscaler=None)
+    noted = {"infertune.io/loan": "{}"}
+    cluster.store.edit(
+        "Deployment", NAMESPACE, "server", lambda raw: raw["metadata"].update(annotations=noted)
+    )
+    cache = WatchCache(cluster)
+    untouched = replace(tuning, status=TuningStatus(state="Stable"))
+    reader = TargetReader(cluster, cache)
+    assert reader.watched(untouched) == WatchedObjects(None, None)
+    raw = cluster.store.read("Deployment", NAMESPACE, "server")
+    cache.keep_object(WorkloadKey(NAMESPACE, "Deployment", "server"), raw)
+    assert reader.watched(untouched) == WatchedObjects(projected(raw), None)
+    assert projected(raw)["metadata"]["annotations"] == noted
+    assert cluster.calls == []
 
 
 def test_so_is_the_autoscaler_that_was_written() -> None:

@@ -13,12 +13,14 @@ from infertune.api.annotations import wishes_of
 from infertune.api.spec import TuningSpec
 from infertune.api.v1alpha1 import parse_spec, parse_status
 from infertune.core.autoscaling import scaling_active
-from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
+from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD, ANNOTATION_LOAN
 from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.snapshot import Key, RawObject, Rival, TuningView
 from infertune.core.target_reference import recorded_target, target_now
 from infertune.ports import TuningSource
 from infertune.runtime.marks import Marks
+
+_RECORDS = (ANNOTATION_LAST_GOOD, ANNOTATION_LOAN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,14 +229,14 @@ def autoscaler_key(workload: WorkloadKey) -> WorkloadKey:
 
 
 def projected(raw: RawObject) -> RawObject:
-    """Return what a resting tuning is checked by: our record, managers, the spec.
+    """Return what a resting tuning is checked by: our records, managers, the spec.
 
     Of the status, what an autoscaler says of its metric.
     """
     metadata = raw["metadata"]
-    record = (metadata.get("annotations") or {}).get(ANNOTATION_LAST_GOOD)
+    annotations = metadata.get("annotations") or {}
     kept = {name: metadata[name] for name in ("namespace", "name", "uid", "resourceVersion")}
-    kept["annotations"] = {} if record is None else {ANNOTATION_LAST_GOOD: record}
+    kept["annotations"] = {name: annotations[name] for name in _RECORDS if name in annotations}
     kept["managedFields"] = [
         entry for entry in metadata.get("managedFields") or () if not entry.get("subresource")
     ]

@@ -34,14 +34,14 @@ class TargetReader:
     def watched(self, tuning: TuningView) -> WatchedObjects | None:
         """Return what a resting tuning has written to, as last shown; read where nothing was shown.
 
-        A tuning that has written nothing costs nothing: of its autoscaler, what the watches show.
+        A tuning that has written nothing costs nothing: it is told what the watches show.
         """
         workload, rollout = workload_of(tuning), tuning.status.rollout
         if workload is None:
             return None
         scaled = autoscaler_key(workload)
         if rollout is None or rollout.intent is None:
-            return WatchedObjects(None, self._cache.object(scaled))
+            return WatchedObjects(self._cache.object(workload), self._cache.object(scaled))
         if self._cache.object(workload) is None:
             self.fetch_target(workload)
         if rollout.intent.autoscaler is not None and self._cache.object(scaled) is None:

@@ -14,7 +14,7 @@ from infertune.core.plan import ApplyFields, FieldExpectation
 from infertune.core.preconditions import Holds, Violated, check
 from infertune.core.reconcile import plan
 from infertune.core.resolve import Resolved, resolve
-from infertune.core.snapshot import Key, RawObject, Rival
+from infertune.core.snapshot import Key, RawObject, Rival, WatchedObjects
 from infertune.core.trial_gate import Closed
 from tests.builders import (
     NOW,
@@ -137,6 +137,18 @@ def test_a_loan_that_the_status_forgot_is_taken_up_to_go_back(state: Any) -> Non
     assert alone == ALONE.model_copy(update=BACK)
     other = noted(LOWERED, uid="made-anew")
     assert found_by(status, autoscaler=other) == LENT.model_copy(update=BACK)
+
+
+@pytest.mark.parametrize("state", ["Stable", "Halted"])
+def test_a_status_restored_from_before_the_loan_rests_and_gives_it_back_all_the_same(
+    state: Any,
+) -> None:
+    old, world = status_of(state), {"target": None, "autoscaler": None}
+    lowered = WatchedObjects(None, noted(LOWERED))
+    assert found_by(old, watched=lowered, **world) == LENT.model_copy(update=BACK)
+    alone = WatchedObjects(noted(deployment_of(), ALONE), None)
+    assert found_by(old, watched=alone, **world) == ALONE.model_copy(update=BACK)
+    assert found_by(old, watched=WatchedObjects(deployment_of(), FULL), **world) is None
 
 
 def test_a_loan_of_a_tuning_that_is_gone_ends_too_but_not_that_of_the_one_in_front() -> None:

@@ -6,11 +6,13 @@ the live object alone, so that whatever ended the search (a trial, an edit, a de
 spec that cannot be read) ends the loan too.
 """
 
+from collections.abc import Iterator
+
 from infertune.api.conditions import Observation
 from infertune.api.spec import TuningSpec
 from infertune.api.status import Borrowed
 from infertune.core.borrowing import give_back, give_up, lend, lend_of, standing, window_open
-from infertune.core.loan_record import drop_note, loans_noted, note_loan
+from infertune.core.loan_record import LoanRecord, drop_note, loans_noted, note_loan
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import Effect, Event, Plan, SetFinalizer
 from infertune.core.resolve import Resolved
@@ -81,9 +83,7 @@ def remembered(snapshot: Snapshot) -> Plan | None:
     seen = status.observed_generation == tuning.generation or tuning.deleting
     if status.borrowed is not None or status.state in ROLLOUT_OPEN or not seen:
         return None
-    target = snapshot.target
-    noted = loans_noted(None if target is None else target.raw, snapshot.autoscaler)
-    found = next((n for n in noted if snapshot.rival is None or n.is_of(tuning)), None)
+    found = next((n for n in _noted(snapshot) if snapshot.rival is None or n.is_of(tuning)), None)
     if found is None:
         return None
     changes = {"lowered": True, "returning": True}
@@ -96,6 +96,14 @@ def remembered(snapshot: Snapshot) -> Plan | None:
         decision=words,
         requeue_seconds=0.0,
     )
+
+
+def _noted(snapshot: Snapshot) -> Iterator[LoanRecord]:
+    """Return the loans that the objects tell of, as read for this look or, at rest, last shown."""
+    target, watched = snapshot.target, snapshot.watched
+    if watched is not None:
+        yield from loans_noted(watched.target, watched.autoscaler)
+    yield from loans_noted(None if target is None else target.raw, snapshot.autoscaler)
 
 
 def _record(context: Context, resolved: Resolved) -> Outcome:
