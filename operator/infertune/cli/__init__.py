@@ -10,10 +10,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from infertune.cli import check, crd, probe, reference, release, report, states, version
+from infertune.cli import advise, check, crd, probe, reference, release, report, states, version
 
 # A new command is a module with `register`, added here.
-COMMANDS = (check, crd, probe, reference, release, report, states, version)
+COMMANDS = (advise, check, crd, probe, reference, release, report, states, version)
 
 
 def build_parser() -> argparse.ArgumentParser:

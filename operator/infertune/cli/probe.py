@@ -24,7 +24,7 @@ from infertune.core.resolve import GPU_RESOURCE
 from infertune.report.probe_report import as_document, as_text, exit_status
 from infertune_probes.contract.terminal import style_of
 
-PROBES = ("gpu", "benchmark", "versions")
+PROBES = ("gpu", "versions", "benchmark", "system", "profiler", "memory")
 # What a shell reports for a program that SIGINT ended.
 INTERRUPTED = 130
 _OPERATOR = "app.kubernetes.io/name=infertune"

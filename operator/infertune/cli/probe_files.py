@@ -27,7 +27,7 @@ def page_of(documents: Mapping[str, Mapping[str, Any]]) -> str:
     Raises:
         PayloadInvalid: one of them does not hold; its path begins with the file's name.
     """
-    answers = [one for name, raw in documents.items() for one in _answers(name, raw)]
+    answers = [one for name, raw in documents.items() for one in answers_of(name, raw)]
     probes = sorted({a.envelope.probe for a in answers if a.envelope is not None})
     nodes = len({answer.node for answer in answers})
     what = ", ".join(probes) or "probes"
@@ -36,7 +36,12 @@ def page_of(documents: Mapping[str, Mapping[str, Any]]) -> str:
     return render_page(probe_page(title, answers, foot))
 
 
-def _answers(name: str, raw: Mapping[str, Any]) -> Iterator[NodeAnswer]:
+def answers_of(name: str, raw: Mapping[str, Any]) -> Iterator[NodeAnswer]:
+    """Yield what one document says, by node.
+
+    Raises:
+        PayloadInvalid: it does not hold; the path begins with ``name``.
+    """
     if raw["schema"] == ENVELOPE_SCHEMA:
         envelope = _checked(name, raw)
         yield NodeAnswer(envelope.node, envelope)

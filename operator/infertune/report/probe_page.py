@@ -7,9 +7,13 @@ none still gets its findings and its measurements.
 
 from collections.abc import Iterable, Sequence
 
+from infertune.core.advice.bottleneck import Bottleneck
+from infertune.core.advice.plan import AdvicePlan, advise
+from infertune.core.advice.sources import of_one_node
+from infertune.report.advice_text import gain_sentence, verdict_lines
 from infertune.report.page import Cell, Page, PageFinding, PageTable, Plot, Section, Tone, Word
 from infertune.report.plots import bars
-from infertune.report.probe_plots import plots_of
+from infertune.report.probe_plots import NODES_SHOWN, plots_of
 from infertune.report.probe_report import NodeAnswer, grouped, named
 from infertune_probes.contract.envelope import Verdict
 from infertune_probes.contract.load import Finding
@@ -31,7 +35,7 @@ def probe_page(title: str, answers: Sequence[NodeAnswer], foot: str) -> Page:
     """Return the page of any number of probes on any number of nodes."""
     endings = [answer.ending for answer in answers]
     lead = [Word(f"{endings.count(w)} {w}", tone) for w, tone in _ENDINGS if w in endings]
-    sections = [_findings(answers), *_by_probe(answers), _where(answers)]
+    sections = [_findings(answers), *_advice(answers), *_by_probe(answers), _where(answers)]
     return Page(title, lead, [one for one in sections if one is not None], foot)
 
 
@@ -41,11 +45,20 @@ def _findings(answers: Sequence[NodeAnswer]) -> Section:
         for answer in answers
         if answer.envelope is None
     ]
-    told = [_finding(code, verdict, seen) for code, verdict, seen in grouped(answers)]
-    worst = [one for one in told if one.tone != "pass"]
-    well = [one for one in told if one.tone == "pass"]
+    told = grouped(answers)
+    worst = [_finding(code, verdict, seen) for code, verdict, seen in told if verdict != "pass"]
+    well = [(code, seen) for code, verdict, seen in told if verdict == "pass"]
     words = "" if silent or worst else "Nothing failed, nothing was left unread."
-    return Section("Findings", words, findings=[*silent, *worst, *well])
+    return Section("Findings", words, findings=[*silent, *worst], tables=[_passed(well)])
+
+
+def _passed(well: Sequence[tuple[str, Sequence[tuple[str, Finding]]]]) -> PageTable:
+    rows = [
+        [Cell(code), Cell(named([node for node, _ in seen])), Cell(seen[0][1].evidence)]
+        for code, seen in well
+    ]
+    title = f"Passed: {len(rows)}"
+    return PageTable(title, ("code", "nodes", "evidence, of the first node"), rows)
 
 
 def _finding(code: str, verdict: Verdict, seen: Sequence[tuple[str, Finding]]) -> PageFinding:
@@ -54,6 +67,34 @@ def _finding(code: str, verdict: Verdict, seen: Sequence[tuple[str, Finding]]) -
     shown = [*sentences[:SENTENCES], *([f"... {more} more like these"] if more > 0 else [])]
     fixes = list(dict.fromkeys(finding.fix for _, finding in seen if finding.fix))
     return PageFinding(verdict, code, named([node for node, _ in seen]), shown, fixes[:SENTENCES])
+
+
+def _advice(answers: Sequence[NodeAnswer]) -> Iterable[Section]:
+    """Yield the verdict and the plan of the first few nodes that something can be said of."""
+    envelopes = [answer.envelope for answer in answers if answer.envelope is not None]
+    for node in list(dict.fromkeys(envelope.node for envelope in envelopes))[:NODES_SHOWN]:
+        evidence = of_one_node(envelopes, node)
+        plan = advise(evidence, evidence.here)
+        if plan.steps or isinstance(plan.bottleneck, Bottleneck):
+            words = " ".join(verdict_lines(plan.bottleneck)[:1])
+            yield Section(f"What would help on {node}", words, tables=[_steps(plan)])
+
+
+def _steps(plan: AdvicePlan) -> PageTable:
+    rows = [
+        [
+            Cell(str(number), number=True),
+            Cell(one.technique),
+            Cell(one.action),
+            Cell(one.evidence),
+            Cell(gain_sentence(one.gain, one.unquantified)),
+            Cell(one.confidence),
+            Cell(one.ease),
+        ]
+        for number, one in enumerate(plan.steps, 1)
+    ]
+    heads = ("", "technique", "do", "because", "gain", "confidence", "takes")
+    return PageTable("Plan, first things first", heads, rows, open=True)
 
 
 def _by_probe(answers: Sequence[NodeAnswer]) -> Iterable[Section]:

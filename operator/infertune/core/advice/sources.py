@@ -1,0 +1,151 @@
+"""What was measured, in the places where the rules look for it.
+
+Role: one node's probes by name, the ladder of one server, and what other devices of the cluster
+did. Must not know: what follows. Trade-off: the typed results of the probes are read as they are;
+a copy of their fields would be a second contract.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from infertune_probes.contract.gpu_result import GpuDeviceWindow, GpuResult
+from infertune_probes.contract.load import Envelope
+from infertune_probes.contract.load_result import BenchmarkResult
+from infertune_probes.contract.memory_result import MemoryResult
+from infertune_probes.contract.profiler_result import ProfilerResult
+from infertune_probes.contract.system_result import SystemResult
+
+# How a window of the gpu probe names the use of the multiprocessors and of the memory controller.
+IN_USE, MEMORY_IN_USE = "smPercent", "memoryControllerPercent"
+# Envelopes of 0.1.0 name types as torch does.
+_TYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """The P95 of one server at its lowest and at its highest measured rate, in milliseconds."""
+
+    low_rate: float
+    low_p95_ms: float
+    high_rate: float
+    high_p95_ms: float
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A kind of GPU: rates of matrix products in TFLOP/s by type, and GB/s of a copy in it.
+
+    ``nodes`` is on how many nodes it was measured; 0 means that the figures are a data sheet's.
+    """
+
+    name: str
+    rates: Mapping[str, float]
+    copy_gb_s: float | None
+    nodes: int
+    hourly_price: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything that the rules may look at. What was not measured is not there."""
+
+    envelopes: Mapping[str, Envelope] = field(default_factory=dict)
+    ladder: Ladder | None = None
+    others: Sequence[Device] = ()
+    hourly_price: float | None = None
+
+    def figure(self, probe: str, name: str) -> float | None:
+        """Return a measurement by its name, None where it has no number."""
+        envelope = self.envelopes.get(probe)
+        found = envelope.measurements if envelope is not None else ()
+        return next((one.value for one in found if one.name == name), None)
+
+    @property
+    def profile(self) -> ProfilerResult | None:
+        """What the profiler read, if it could read anything."""
+        found = self._result("profiler")
+        return found if isinstance(found, ProfilerResult) and found.calls else None
+
+    @property
+    def memory(self) -> MemoryResult | None:
+        """Peaks by batch."""
+        found = self._result("memory")
+        return found if isinstance(found, MemoryResult) and found.steps else None
+
+    @property
+    def system(self) -> SystemResult | None:
+        """The window of the machine."""
+        found = self._result("system")
+        return found if isinstance(found, SystemResult) else None
+
+    @property
+    def gpu(self) -> GpuResult | None:
+        """Devices as NVML sees them."""
+        found = self._result("gpu")
+        return found if isinstance(found, GpuResult) else None
+
+    @property
+    def busiest(self) -> GpuDeviceWindow | None:
+        """The window of the device that was used most; None: no window, or nothing was told."""
+        window = None if self.gpu is None else self.gpu.window
+        seen = [] if window is None else [one for one in window.devices if IN_USE in one.fields]
+        return max(seen, key=lambda one: one.fields[IN_USE].mean, default=None)
+
+    @property
+    def benchmark(self) -> BenchmarkResult | None:
+        """Rates of matrix products."""
+        found = self._result("benchmark")
+        return found if isinstance(found, BenchmarkResult) and found.matmul else None
+
+    @property
+    def rates(self) -> Mapping[str, float]:
+        """The best measured rate by type in TFLOP/s; a wrong product has no rate."""
+        return {} if self.benchmark is None else best_rates(self.benchmark)
+
+    @property
+    def here(self) -> Device | None:
+        """The kind of GPU that the benchmark ran on, as it was measured; None on a CPU."""
+        found = self.benchmark
+        if found is None or found.device == "cpu":
+            return None
+        copy = self.figure("benchmark", "device_copy_bandwidth")
+        return Device(found.device, self.rates, copy, nodes=1)
+
+    def _result(self, probe: str) -> object:
+        envelope = self.envelopes.get(probe)
+        return None if envelope is None else envelope.result
+
+
+def best_rates(result: BenchmarkResult) -> dict[str, float]:
+    """Return the best measured rate by type, in TFLOP/s."""
+    best: dict[str, float] = {}
+    for point in result.matmul:
+        dtype = _TYPES.get(point.dtype, point.dtype)
+        best[dtype] = max(best.get(dtype, 0.0), point.gflops / 1000)
+    return best
+
+
+def of_one_node(envelopes: Iterable[Envelope], node: str) -> Evidence:
+    """Return what the probes of one node said, the newest of each, and the devices of others."""
+    newest: dict[str, Envelope] = {}
+    others: dict[str, list[Envelope]] = {}
+    for one in sorted(envelopes, key=lambda envelope: envelope.finished_at):
+        if one.node == node:
+            newest[one.probe] = one
+        elif isinstance(one.result, BenchmarkResult):
+            others.setdefault(one.result.device, []).append(one)
+    return Evidence(newest, others=[_device(name, seen) for name, seen in others.items()])
+
+
+def _device(name: str, seen: Sequence[Envelope]) -> Device:
+    rates: dict[str, list[float]] = {}
+    for envelope in seen:
+        assert isinstance(envelope.result, BenchmarkResult)
+        for dtype, rate in best_rates(envelope.result).items():
+            rates.setdefault(dtype, []).append(rate)
+    middle = {dtype: sorted(values)[len(values) // 2] for dtype, values in rates.items()}
+    nodes = {envelope.node for envelope in seen}
+    copies = [m.value for e in seen for m in e.measurements if m.name == "device_copy_bandwidth"]
+    known = sorted(value for value in copies if value is not None)
+    return Device(name, middle, known[len(known) // 2] if known else None, len(nodes))
