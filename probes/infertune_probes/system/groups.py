@@ -24,18 +24,19 @@ ROOT = "sys/fs/cgroup"
 UNLIMITED_BYTES = 1 << 60
 _MOST_GROUPS = 512
 _MOST_DEPTH = 8
+_MOST_MEMBERS = 256
 _V2 = 2
 
 
 @dataclass(frozen=True)
 class Throttle:
-    """The bandwidth counters of one group; `quota_cores` None: unlimited; one member's number."""
+    """The bandwidth counters of one group; `quota_cores` None: unlimited; some of its processes."""
 
     periods: int
     throttled: int
     throttled_us: int
     quota_cores: float | None
-    member: int | None = None
+    members: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,6 @@ def _throttle(files: Files, folder: str, *, unified: bool) -> Throttle | None:
         return None
     microseconds = stat.get("throttled_usec", stat.get("throttled_time", 0) // 1000)
     # 0 stands for a process of a PID namespace that we do not see.
-    members = (files.quietly(f"{folder}/cgroup.procs") or "").split()
-    member = (whole(members[0]) if members else None) or None
-    return Throttle(periods, throttled, microseconds, quota, member)
+    listed_there = map(whole, (files.quietly(f"{folder}/cgroup.procs") or "").split())
+    members = tuple(pid for pid in listed_there if pid)[:_MOST_MEMBERS]
+    return Throttle(periods, throttled, microseconds, quota, members)

@@ -283,15 +283,17 @@ def held_back(window: Window) -> list[Held]:
                 throttled=after.throttled - before.throttled,
                 throttled_seconds=(after.throttled_us - before.throttled_us) / 1e6,
                 quota_cores=after.quota_cores,
-                member=_name_of(window, after.member),
+                member=_busiest_of(window, after.members),
             )
         )
     return sorted(found, key=lambda held: (-held.share, held.path))
 
 
-def _name_of(window: Window, pid: int | None) -> str | None:
-    process = None if pid is None else window.last.census.processes.get(pid)
-    return None if process is None else f"{process.name} ({process.pid})"
+def _busiest_of(window: Window, members: Sequence[int]) -> str | None:
+    census = window.last.census.processes
+    known = [census[pid] for pid in members if pid in census]
+    top = max(known, key=lambda process: process.cpu_ticks, default=None)
+    return None if top is None else f"{top.name} ({top.pid})"
 
 
 def unattributed_percent(window: Window) -> float | None:
