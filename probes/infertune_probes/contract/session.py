@@ -29,6 +29,7 @@ from infertune_probes.contract.envelope import (
     Software,
 )
 from infertune_probes.contract.host import host_facts, image, node_name, pod_uid
+from infertune_probes.contract.software import software_here
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -174,7 +175,7 @@ class ProbeSession:
             partial=self.partial,
             result=self.result,
             pod=pod_uid(),
-            software=self.software,
+            software=self.software or software_here(),
         )
 
     def _exit_code(self, envelope: Envelope) -> int:

@@ -40,7 +40,6 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     sinks = sinks_from(arguments)
     with ProbeSession("memory", sinks, deadline_seconds=arguments.deadline_seconds) as session:
-        session.software = software_here()
         end = time.monotonic() + arguments.deadline_seconds - _KEPT_SECONDS
         device = _device(arguments)
         session.software = software_here(str(device["torch"]))

@@ -37,15 +37,13 @@ _KEPT_SECONDS = 15.0
 def main(argv: list[str] | None = None) -> int:
     """Run the probe and return its exit code."""
     arguments = _parser().parse_args(argv)
-    sinks = sinks_from(arguments)
-    with ProbeSession("profiler", sinks, deadline_seconds=arguments.deadline_seconds) as session:
-        session.software = software_here()
-        with tempfile.TemporaryDirectory(prefix="infertune-profile-") as folder:
-            captured = _captured(arguments, Path(folder))
-            if captured.facts.torch is not None:
-                session.software = software_here(captured.facts.torch)
-            _tell(session, captured, arguments.rows)
-            session.artifacts += _kept(captured, arguments.artifacts)
+    session = ProbeSession("profiler", sinks_from(arguments), arguments.deadline_seconds)
+    with session, tempfile.TemporaryDirectory(prefix="infertune-profile-") as folder:
+        captured = _captured(arguments, Path(folder))
+        if captured.facts.torch is not None:
+            session.software = software_here(captured.facts.torch)
+        _tell(session, captured, arguments.rows)
+        session.artifacts += _kept(captured, arguments.artifacts)
     return session.exit_code
 
 
