@@ -39,6 +39,7 @@ _ERROR_TAIL = 0.05
 _SENT_SIGMAS = 4.0
 _REFUSED_ANYWAY = 0.25
 _LATER_STILL = 0.01
+_SHOWN_KIND = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,9 @@ def _level_failure(level: Level, slo: Slo, low: float) -> str | None:
     failures = sum(level.errors.values())
     expected = fraction_of_percent(slo.max_error_percent) * level.sent
     if failures > expected and _poisson_tail(failures, expected) < _ERROR_TAIL:
-        return f"Errors: {failures} of {level.sent} requests failed"
+        kind = max(level.errors, key=lambda one: level.errors[one])
+        told = f"{kind[:_SHOWN_KIND]}: {level.errors[kind]}"
+        return f"Errors: {failures} of {level.sent} requests failed ({told})"
     allowed = allowed_fraction(slo.percentile)
     if low > allowed:
         return f"TooSlow: at least {low:.2%} of requests over the promise, {allowed:.2%} allowed"

@@ -187,8 +187,16 @@ def test_fine_blocks_are_joined_before_they_are_trusted() -> None:
 def test_no_error_is_allowed_where_none_is() -> None:
     strict = Slo.model_validate({"latencyMilliseconds": 200, "maxErrorPercent": "0"})
     one = level(completed=899, errors={"timeout": 1}, exceeded=1)
-    assert judge_level(one, strict).reason == "Errors: 1 of 900 requests failed"
+    assert judge_level(one, strict).reason == "Errors: 1 of 900 requests failed (timeout: 1)"
     assert judge_level(level(), strict).verdict == "Pass"
+
+
+def test_the_commonest_way_to_fail_is_named() -> None:
+    """A limit of this client and an overloaded server are told apart by people, from the kind."""
+    limited = level(completed=600, errors={"timeout": 1, "status_429": 299}, exceeded=300)
+    found = judge_level(limited, SLO)
+    assert found.verdict == "Fail"
+    assert found.reason == "Errors: 300 of 900 requests failed (status_429: 299)"
 
 
 def test_an_interval_of_the_share_stays_a_share() -> None:
