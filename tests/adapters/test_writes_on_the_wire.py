@@ -107,13 +107,17 @@ def test_an_apply_of_what_stands_there_sends_nothing() -> None:
 
 def server(*args: str) -> dict[str, Any]:
     metadata = scaler()["metadata"]
-    return {"metadata": metadata, "spec": {"containers": [{"name": "server", "args": list(args)}]}}
+    return {"metadata": metadata, "spec": template_of({"name": "server", "args": list(args)})}
+
+
+def template_of(container: dict[str, Any]) -> dict[str, Any]:
+    return {"template": {"spec": {"containers": [container]}}}
 
 
 def flag_write() -> ApplyFields:
     old, new = (kept(("serve", "--key", "s3cret", f"--batch={n}"), (3,)) for n in (1, 4))
-    document = {**bounds_write(adopt=True).document, "spec": {"containers": [{"name": "server"}]}}
-    path = ("spec", "containers", "name=server", "args")
+    document = {**bounds_write(adopt=True).document, "spec": template_of({"name": "server"})}
+    path = ("spec", "template", "spec", "containers", "name=server", "args")
     return ApplyFields(document, (FieldExpectation(path, old, new),), adopt=True)
 
 
@@ -124,7 +128,7 @@ def test_a_list_of_arguments_is_completed_from_the_object_that_was_read() -> Non
     assert "s3cret" not in repr(write)
     writer(wire).apply_fields(write)
     args = ["serve", "--key", "s3cret", "--batch=4"]
-    assert wire.body()["spec"] == {"containers": [{"name": "server", "args": args}]}
+    assert wire.body()["spec"] == template_of({"name": "server", "args": args})
 
 
 @pytest.mark.parametrize(

@@ -131,20 +131,22 @@ def test_a_kept_field_stays_ours_and_the_dropped_one_keeps_its_value(stage: Stag
     }
 
 
-def test_without_a_release_a_dropped_entry_would_be_deleted(stage: Stage) -> None:
-    """The control of the test above: this is what the release is for."""
+def test_without_a_release_a_dropped_entry_is_named_again_and_stays_ours(stage: Stage) -> None:
+    """The control of the test above: an apply that left it out would delete it."""
     live = stage.add(target(batch=None))
     stage.cluster.apply_fields(batch_write(live, "16", None))
     metadata = {key: live["metadata"][key] for key in ("namespace", "name", "uid")}
-    container = {"name": "server", "env": [{"name": "THREADS", "value": "2"}]}
     document = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
         "metadata": metadata,
-        "spec": {"template": {"spec": {"containers": [container]}}},
+        "spec": {"template": {"spec": {"containers": [{"name": "server"}]}}},
     }
-    stage.cluster.apply_fields(ApplyFields(document, (), adopt=True))
-    assert batch_of(read(stage, live)) is None
+    threads = FieldExpectation((*BATCH[:-2], "name=THREADS", "value"), None, "2")
+    stage.cluster.apply_fields(ApplyFields(document, (threads,), adopt=True))
+    after = read(stage, live)
+    assert (batch_of(after), managers(after, BATCH)) == ("16", (FIELD_MANAGER,))
+    assert managers(after, threads.path) == (FIELD_MANAGER,)
 
 
 def test_bounds_of_an_autoscaler_are_given_back(stage: Stage) -> None:

@@ -222,6 +222,29 @@ def test_an_argument_changed_after_the_write_stops_the_way_back_too(stage: Stage
     assert turning.template()["spec"]["containers"][0]["args"][2] == "81"
 
 
+def test_what_an_earlier_rollout_wrote_and_somebody_changes_meanwhile_stays_theirs(
+    stage: Stage,
+) -> None:
+    """Between the decision and the write; the write forces, since it adopts another field."""
+    turning = Turning(stage)
+    turning.write(turning.intent("args", "env"))
+    effect = turning.effect(turning.intent("memory"))
+    assert effect is not None
+    assert effect.adopt
+
+    def change(raw: Raw) -> None:
+        container = raw["spec"]["template"]["spec"]["containers"][0]
+        container["args"] = ["--dtype=int8", "--port", "81"]
+        next(e for e in container["env"] if e["name"] == "LOG_LEVEL")["value"] = "trace"
+
+    stage.edit(turning.deployment, change)
+    stage.cluster.apply_fields(effect)
+    container = turning.template()["spec"]["containers"][0]
+    env = {entry["name"]: entry.get("value") for entry in container["env"]}
+    assert (container["args"], env["LOG_LEVEL"]) == (["--dtype=int8", "--port", "81"], "trace")
+    assert container["resources"]["limits"]["memory"] == "512Mi"
+
+
 def test_copies_are_listed_with_their_owner_and_removed_by_uid(stage: Stage) -> None:
     turning = Turning(stage)
     turning.intent("volume", "env-reference")

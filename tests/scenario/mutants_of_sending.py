@@ -214,6 +214,20 @@ ROWS = (
         "tests/unit/core/test_argument_lists.py::test_lists_that_do_not_belong_together_are_never_made_of_each_other",
     ),
     Mutant(
+        "what is ours already is named again, or it would be deleted",
+        "core.manifests.sent_document:sent_document",
+        "document = ours(live)",
+        "document = {}",
+        "tests/unit/core/test_writes.py::test_what_an_earlier_rollout_wrote_is_named_again_or_it_would_be_deleted",
+    ),
+    Mutant(
+        "a list that is not the expected one is not sent",
+        "core.manifests.sent_document:_completed",
+        "if made is None:",
+        "if False:",
+        "tests/unit/core/test_argument_lists.py::test_lists_that_do_not_belong_together_are_never_made_of_each_other",
+    ),
+    Mutant(
         "the lists of arguments are made of the live object",
         "adapters.kube.writes:KubeWriter._apply_once",
         "**sent_document(effect, live),",

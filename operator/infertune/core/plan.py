@@ -52,9 +52,9 @@ class ApplyFields:
     """Server-side apply of exactly our fields of one object.
 
     ``document`` carries metadata.uid, so a vanished object is never created anew. Lists of
-    arguments are not in it: ``sent_document`` makes them of the live object. When every
-    expectation already holds its new value the write is skipped; when one holds neither value,
-    nothing is written and the tick reports ``FieldConflict``.
+    arguments and what is ours already are not in it: ``sent_document`` adds them at the write.
+    When every expectation already holds its new value the write is skipped; when one holds neither
+    value, nothing is written and the tick reports ``FieldConflict``.
     ``adopt`` forces ownership of the declared fields: once per field, when the intent is fresh.
     ``manager`` is under whose name it is applied: what it leaves out of that name's fields goes.
     """

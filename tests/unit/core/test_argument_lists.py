@@ -25,7 +25,10 @@ from infertune.core.plan import ApplyFields, FieldExpectation
 SECRET = "canary-31fa"
 FLAG, SHORT, BARE = Flag("--max-batch"), Flag("-b"), Flag("--eager", bare=True)
 OTHERS = st.lists(
-    st.sampled_from(["serve", "--port", "80", "--api-key", SECRET, "--max-batch-wait=3", "4", "--"])
+    st.sampled_from(
+        ["serve", "--port", "80", "--api-key", SECRET, "--max-batch-wait=3", "4", "--"]
+    ),
+    max_size=8,
 )
 VALUES = st.sampled_from([None, "1", "4", "80"])
 PLACE = "/spec/template/spec/containers/0/args"
@@ -112,10 +115,12 @@ def test_lists_that_do_not_belong_together_are_never_made_of_each_other() -> Non
     was = kept(live, (1,))
     for will in (kept(("other", "--b=4"), (1,)), kept(("serve", "--b=4", "more"), (1,))):
         assert not may_become(live, was, will)
-    path = ("spec", "args")
+    container = {"name": "server", "args": list(live)}
+    target = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    path = ("spec", "template", "spec", "containers", "name=server", "args")
     wrong = FieldExpectation(path, was, kept(("other", "--b=4"), (1,)))
-    with pytest.raises(ValueError, match=r"spec\.args is not the list"):
-        sent_document(ApplyFields({}, (wrong,), adopt=False), {"spec": {"args": list(live)}})
+    with pytest.raises(ValueError, match=r"args is not the list"):
+        sent_document(ApplyFields(target, (wrong,), adopt=False), target)
 
 
 def test_an_absent_list_and_an_empty_one_are_the_same() -> None:

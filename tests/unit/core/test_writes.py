@@ -234,7 +234,8 @@ def test_what_an_earlier_rollout_wrote_is_named_again_or_it_would_be_deleted() -
         KEY, spec_of(), intent_between(bounds=None), LiveObjects(target, None), back=False
     )
     assert isinstance(step, Write)
-    assert step.effect.document["spec"]["template"]["spec"]["containers"] == [
+    sent = sent_document(step.effect, target)
+    assert sent["spec"]["template"]["spec"]["containers"] == [
         {
             "name": "server",
             "image": container["image"],
@@ -273,5 +274,5 @@ def test_arguments_of_an_earlier_rollout_are_kept_by_one_that_turns_an_entry() -
         KEY, spec_of(), intent_between(bounds=None), LiveObjects(target, None), back=False
     )
     assert isinstance(step, Write)
-    (written,) = step.effect.document["spec"]["template"]["spec"]["containers"]
+    (written,) = sent_document(step.effect, target)["spec"]["template"]["spec"]["containers"]
     assert written["args"] == ["--max-batch=4"]

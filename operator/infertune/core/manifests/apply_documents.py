@@ -1,9 +1,8 @@
 """Documents for server-side apply: exactly our fields, nothing else.
 
-Role: turn a rollout's intent into what is sent, with the expectations that must hold. Must not
-know: in which order they are sent. Trade-off: the template document always names every field we
-own, those of earlier rollouts too, because a field left out of an apply is a field given up, and
-one that nobody else owns is then deleted.
+Role: turn a rollout's intent into what is to be sent, with the expectations that must hold. Must
+not know: in which order they are sent. Trade-off: a template document names what this rollout sets
+and no more; ``sent_document`` adds what is ours from earlier ones, of the object as it is then.
 """
 
 from dataclasses import dataclass
@@ -20,11 +19,7 @@ from infertune.core.manifests.template_fields import (
     batch_path,
     container_path,
     fields_of,
-    in_live_order,
-    ours,
     put,
-    remove,
-    whole_key_references,
 )
 from infertune.core.plan import ApplyFields, FieldExpectation
 from infertune.core.snapshot import Key, RawObject
@@ -37,14 +32,10 @@ AUTOSCALER_KIND = "HorizontalPodAutoscaler"
 def apply_template(
     key: Key, spec: TuningSpec, intent: RolloutIntent, live: RawObject, *, back: bool
 ) -> ApplyFields:
-    """Return the write of the pod template and of the record beside it, in one apply.
-
-    ``live`` tells which other fields of the container are ours from earlier rollouts; they are
-    named with the value they have.
-    """
+    """Return the write of the pod template and of the record beside it, in one apply."""
     record = record_after(intent, back=back)
     expected = template_expectations(intent, back=back)
-    document = _template_document(key, spec, intent, live, (expected, record))
+    document = _template_document(key, spec, intent, (expected, record))
     expectations = (*expected, FieldExpectation(PATH, noted(live), record))
     return ApplyFields(document=document, expectations=expectations, adopt=not back)
 
@@ -56,7 +47,7 @@ def settle_template(
     record = last_good(intent, "Settled")
     fields = template_expectations(intent, back=False)
     expectations = (*standing_still(fields), FieldExpectation(PATH, noted(live), record))
-    document = _template_document(key, spec, intent, live, (fields, record))
+    document = _template_document(key, spec, intent, (fields, record))
     return ApplyFields(document=document, expectations=expectations, adopt=False)
 
 
@@ -129,7 +120,6 @@ def _template_document(
     key: Key,
     spec: TuningSpec,
     intent: RolloutIntent,
-    live: RawObject,
     content: tuple[tuple[FieldExpectation, ...], str | None],
 ) -> dict[str, Any]:
     """Return the document of the fields and the record; a record of None is left out."""
@@ -146,7 +136,7 @@ def _template_document(
         "apiVersion": spec.target_ref.api_version,
         "kind": kind,
         "metadata": metadata,
-        **_template(intent, fields, live),
+        **_template(intent, fields),
     }
 
 
@@ -160,21 +150,11 @@ def _fields(intent: RolloutIntent, values: TemplateValues) -> dict[Path, Value]:
     return fields_of(intent.container, intent.place, values.model_copy(update=staying))
 
 
-def _template(
-    intent: RolloutIntent, expectations: tuple[FieldExpectation, ...], live: RawObject
-) -> dict[str, Any]:
-    """Return what is ours from earlier rollouts, with the values it has, and what this one sets.
-
-    A list of arguments is left to ``sent_document``, which knows the others in it.
-    """
-    document = ours(live)
+def _template(intent: RolloutIntent, expectations: tuple[FieldExpectation, ...]) -> dict[str, Any]:
+    """Return what this rollout sets, but for lists of arguments."""
+    document: dict[str, Any] = {}
     put(document, (*container_path(intent.container), "name"), intent.container)
-    for field in expectations:
-        remove(document, field.path)
     for field in expectations:
         if field.new is not None and not isinstance(field.new, ArgumentList):
             put(document, field.path, field.new)
-    put(document, (*container_path(intent.container), "name"), intent.container)
-    whole_key_references(document, intent.container, live)
-    in_live_order(document, intent.container, live)
     return document
