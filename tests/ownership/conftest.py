@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.ownership.ground import Ground, documents
+from tests.ownership.ground import Ground, documents, hasten
 
 
 @pytest.fixture
 def ground(kubeconfig: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ground]:
     """A namespace of its own with an operator over it."""
-    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    hasten(monkeypatch, kubeconfig)
     found = Ground(kubeconfig)
     try:
         yield found

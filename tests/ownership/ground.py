@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
@@ -39,6 +40,7 @@ from infertune.core.adoption import owners_before
 from infertune.core.snapshot import Installation, Key
 from infertune.core.trial_basis import spec_digest
 from infertune.main import EventLoopBeat, build, run_watches
+from infertune.runtime import engine
 from infertune.runtime.settings import Settings
 from tests.conformance.stages import RealStage
 from tests.fakes import cases
@@ -61,6 +63,14 @@ class FastClock:
 
     def steady(self) -> datetime:
         return self.now()
+
+
+def hasten(monkeypatch: pytest.MonkeyPatch, kubeconfig: Path) -> None:
+    """Let an operator of this process find the cluster, and look as often as its clock is fast."""
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    monkeypatch.setattr(engine, "SCHEDULER_STEP_SECONDS", engine.SCHEDULER_STEP_SECONDS / FASTER)
+    # Its watches are as slow as ever, and have to have shown what there is.
+    monkeypatch.setattr(engine, "FIRST_RESYNC_SECONDS", 2.0)
 
 
 class CountingConnection(Connection):

@@ -47,7 +47,7 @@ def test_reverted_at_each_round_we_write_each_object_once_and_stop(
         ground.start()
         ground.rests("Halted")
         written = list(ground.connection.applied)
-        ground.stays(4.0, lambda: ground.status().state == "Halted")
+        ground.stays(2.0, lambda: ground.status().state == "Halted")
     assert ground.connection.applied == written
     assert written.count("deployments") <= 1
     assert written.count("horizontalpodautoscalers") <= 1
@@ -66,7 +66,7 @@ def test_reverted_after_the_verdict_we_say_who_and_write_nothing(
     written = list(ground.connection.applied)
     with applying_for_ever(ground, manager):
         ground.rests("Halted")
-        ground.stays(3.0, lambda: ground.connection.applied == written)
+        ground.stays(1.5, lambda: ground.connection.applied == written)
     assert f"(owner: {manager}) holds '1' instead of '16'" in ground.condition("FieldConflict")[2]
 
 

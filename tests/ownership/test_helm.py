@@ -79,7 +79,7 @@ def taken_by_helm(ground: Ground, value: str) -> None:
     assert f"(owner: helm) holds '{value}' instead of '16'" in message
     assert (ground.batch(), ground.bounds()) == (value, (1, 2))
     assert ground.owners("batch") == ground.owners("bounds") == {"helm"}
-    ground.stays(2.0, lambda: ground.connection.applied == written)
+    ground.stays(1.0, lambda: ground.connection.applied == written)
 
 
 @pytest.mark.real_api
@@ -122,7 +122,7 @@ class TestHelm4:
         refused = helm4.upgrade(ground, *values)
         assert f'conflict with "{FIELD_MANAGER}"' in refused
         assert (ground.batch(), ground.bounds()) == ("16", (2, 4))
-        ground.stays(2.0, lambda: ground.status().state == "Stable")
+        ground.stays(1.0, lambda: ground.status().state == "Stable")
         assert ground.condition("FieldConflict")[0] == "False"
 
     def test_the_tuned_values_in_the_chart_end_the_conflict(
@@ -133,7 +133,7 @@ class TestHelm4:
         tuned = ("batch=16", "minReplicas=2", "maxReplicas=4", "logLevel=debug")
         assert helm4.upgrade(ground, *tuned) == ""
         assert ground.owners("batch") == {FIELD_MANAGER, "helm"}
-        ground.stays(2.0, lambda: ground.status().state == "Stable")
+        ground.stays(1.0, lambda: ground.status().state == "Stable")
 
     def test_after_the_tuning_is_deleted_an_upgrade_meets_no_owner(
         self, ground: Ground, helm4: Helm

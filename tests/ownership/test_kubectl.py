@@ -43,7 +43,7 @@ def test_a_client_side_apply_after_the_tuning_sets_its_values_back_and_is_respec
     status, reason, message = ground.condition("FieldConflict")
     assert (status, reason) == ("True", "FieldTaken")
     assert f"env[name=MAX_BATCH_SIZE].value (owner: {CLIENT_SIDE}) holds '1'" in message
-    ground.stays(3.0, lambda: ground.batch() == "1")
+    ground.stays(1.5, lambda: ground.batch() == "1")
     assert ground.connection.applied == written
     assert ground.owners("batch") == {CLIENT_SIDE}
 
@@ -58,7 +58,7 @@ def test_a_server_side_apply_without_force_is_told_of_us_and_changes_nothing(
     assert refused.returncode == 1
     assert f'conflict with "{FIELD_MANAGER}"' in refused.stderr
     assert (ground.batch(), ground.bounds()) == ("16", (2, 4))
-    ground.stays(2.0, lambda: ground.status().state == "Stable")
+    ground.stays(1.0, lambda: ground.status().state == "Stable")
     assert ground.condition("FieldConflict")[0] == "False"
 
 
@@ -72,7 +72,7 @@ def test_a_server_side_apply_by_force_takes_the_fields_and_is_respected(
     assert forced.returncode == 0
     ground.rests("Halted")
     assert "(owner: kubectl) holds '1'" in ground.condition("FieldConflict")[2]
-    ground.stays(2.0, lambda: ground.batch() == "1")
+    ground.stays(1.0, lambda: ground.batch() == "1")
     assert ground.connection.applied == written
 
 
@@ -88,7 +88,7 @@ def test_a_file_with_the_tuned_values_shares_them_and_is_no_conflict(
     tuned.write_text(text.replace("minReplicas: 1", "minReplicas: 2"))
     assert ground.kubectl("apply", "--server-side", "-f", tuned).returncode == 0
     assert ground.owners("batch") == {FIELD_MANAGER, "kubectl"}
-    ground.stays(2.0, lambda: ground.status().state == "Stable")
+    ground.stays(1.0, lambda: ground.status().state == "Stable")
 
 
 @pytest.mark.parametrize("way", [(), ("--server-side",)])

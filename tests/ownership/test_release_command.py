@@ -38,7 +38,7 @@ def test_a_stable_tuning_is_released_and_says_so(
     assert (ground.batch(), ground.bounds()) == ("16", (2, 4))
     ground.until(lambda: ground.condition("FieldConflict")[1] == "Released", "it is told")
     assert ground.status().state == "Stable"
-    ground.stays(2.0, lambda: released(ground))
+    ground.stays(1.0, lambda: released(ground))
 
 
 def test_a_tuning_that_is_gone_is_released_without_an_operator(

@@ -66,7 +66,7 @@ def test_fields_that_are_taken_back_are_named_with_their_owner_and_left(
     assert (status, reason) == ("True", "FieldTaken")
     owner = "kubectl" if way else CLIENT_SIDE
     assert f"env[name=MAX_BATCH_SIZE].value (owner: {owner}) holds '1'" in message
-    ground.stays(2.0, lambda: ground.batch() == "1")
+    ground.stays(1.0, lambda: ground.batch() == "1")
     assert ground.connection.applied == written
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.ownership.ground import Ground as Operated
-from tests.ownership.ground import documents
+from tests.ownership.ground import documents, hasten
 from tests.rollouts.ground import Ground, ready, value_of
 
 pytestmark = [pytest.mark.real_api, pytest.mark.timeout(120)]
@@ -19,7 +19,7 @@ NAME = "server"
 @pytest.fixture
 def operated(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> Iterator[Operated]:
     """An operator over the namespace in which the test plays the kubelet."""
-    monkeypatch.setenv("KUBECONFIG", str(ground.kubeconfig))
+    hasten(monkeypatch, ground.kubeconfig)
     made = Operated(ground.kubeconfig, ground)
     try:
         yield made
