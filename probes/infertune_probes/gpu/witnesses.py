@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SMI = "nvidia-smi"
 TORCH = "torch"
 TENSORFLOW = "tensorflow"
+_NOTHING_TO_SEE_SECONDS = 6.0
 _NOT_ASKED = "not asked, because NVML hung"
 
 
@@ -126,6 +127,9 @@ def look(around: Surroundings, deadline_seconds: float) -> Sight:
         # A witness that uses the same driver would hang in another voice.
         silent = [Source(name, None, _NOT_ASKED) for name in (SMI, TORCH, TENSORFLOW)]
         return Sight(around, nvml, *silent)
+    if not nvml.count and not around.bus and around.jetson is None:
+        # There is no GPU for torch to see; its start must not hold up a node without one.
+        deadline_seconds = min(deadline_seconds, _NOTHING_TO_SEE_SECONDS)
     smi = [SMI, "--query-gpu=uuid", "--format=csv,noheader"]
     with ExitStack() as stack:
         commands = [smi, reader(TORCH), reader(TENSORFLOW)]

@@ -132,6 +132,15 @@ def test_a_torch_that_hangs_costs_its_deadline_and_nothing_else(machine: Machine
     assert verdicts(ran)["DEVICE_HEALTHY"] == "pass"
 
 
+def test_a_machine_without_a_gpu_waits_for_no_slow_torch(tmp_path: Path) -> None:
+    """The default deadline is 20 s; the whole probe takes at most 10 s where there is no GPU."""
+    bare = Machine(tmp_path, None)
+    bare.torch(hang=60)
+    ran = bare.run()
+    seen = {source.name: source.reason for source in gpu_result(ran).sources}
+    assert (ran.codes, seen["torch"]) == (["NO_DEVICE"], "no answer within 6 s")
+
+
 def test_the_hard_deadline_ends_a_probe_whose_driver_is_slow_but_alive(machine: Machine) -> None:
     machine.driver(h100())
     ran = machine.run("--window", "60", "--hard-deadline-seconds", "1")

@@ -191,6 +191,27 @@ def test_the_gate(check: str, verdict: str, state: str) -> None:
     assert decide(recorded, spec).status.state == state
 
 
+@pytest.mark.parametrize(
+    ("codes", "state"),
+    [
+        pytest.param(["XID_UNKNOWN"], "Searching", id="a-log-that-a-pod-may-not-read"),
+        pytest.param(["PCIE_LINK", "HIDDEN_USE"], "Searching", id="a-live-server-on-the-device"),
+        pytest.param(["XID_UNKNOWN", "HEALTH_PARTLY_UNKNOWN"], "Halted", id="health-not-shown"),
+        pytest.param(["XID_UNKNOWN", "INTERRUPTED"], "Halted", id="a-check-that-did-not-end"),
+    ],
+)
+def test_a_required_gpu_must_be_shown_healthy_not_shown_everything(
+    codes: list[str], state: str
+) -> None:
+    spec = spec_of(probes={"gpuCheck": "Required", "benchmark": "Disabled"})
+    found = [envelopes.finding("GPU_PRESENT", "pass")]
+    found += [envelopes.finding(code, "unknown") for code in codes]
+    result = envelopes.envelope("gpu", "node-1", NOW, found)
+    recorded = decide(status_of("Probing"), spec, jobs=(ended_job(GPU, "gpu", result),)).status
+    assert recorded.probes[0].verdict == "unknown"
+    assert decide(recorded, spec).status.state == state
+
+
 def test_no_probe_asked_is_no_gate() -> None:
     spec = spec_of(probes={"gpuCheck": "Disabled", "benchmark": "Disabled"})
     found = decide(status_of("Probing"), spec)

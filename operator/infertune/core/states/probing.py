@@ -21,6 +21,8 @@ from infertune_probes.contract.load import Envelope
 
 WAIT_SECONDS = 5.0
 _LONGEST_SUMMARY = 512
+# What a pod without rights cannot read, and what says nothing against the health of a device.
+_BESIDE_HEALTH = frozenset({"XID_UNKNOWN", "HIDDEN_USE", "PCIE_LINK"})
 
 
 def probing(context: Context) -> Outcome:
@@ -100,7 +102,9 @@ def _summary(context: Context, job: JobView, probe: JobRole, node: str) -> Probe
 def sentence(envelope: Envelope) -> str:
     """Return a probe's result in one sentence: its worst finding, or its best figure."""
     rank = {"fail": 0, "unknown": 1, "warn": 2, "pass": 3}
-    worst = min(envelope.findings, key=lambda f: rank[f.verdict], default=None)
+    worst = min(
+        envelope.findings, key=lambda f: (rank[f.verdict], f.code in _BESIDE_HEALTH), default=None
+    )
     figures = [m for m in envelope.measurements if m.value is not None]
     best = max(figures, key=lambda m: (m.name.endswith("_best"), m.value), default=None)
     parts = [f"{worst.code}: {worst.evidence}"] if worst is not None else []
@@ -109,12 +113,17 @@ def sentence(envelope: Envelope) -> str:
     return "; ".join(parts)[:_LONGEST_SUMMARY]
 
 
+def _unproven(summary: ProbeSummary) -> bool:
+    """Return whether no healthy device was shown; a summary leads with its gravest finding."""
+    return summary.verdict == "unknown" and summary.summary.partition(":")[0] not in _BESIDE_HEALTH
+
+
 def _gate(
     context: Context, summaries: tuple[ProbeSummary, ...], effects: tuple[Effect, ...]
 ) -> Outcome:
     failed = [s for s in summaries if s.verdict == "fail"]
     required = context.spec.probes.gpu_check == "Required"
-    unproven = [s for s in summaries if s.probe == "gpu" and s.verdict == "unknown"]
+    unproven = [s for s in summaries if s.probe == "gpu" and _unproven(s)]
     blocking = [s for s in failed if s.probe == "gpu"] + (unproven if required else [])
     if blocking:
         first = blocking[0]
