@@ -42,7 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return WRONG_INPUT
     evidence = of_one_node(envelopes, node)
     sys.stdout.write(f"{node} ({', '.join(sorted(evidence.envelopes))})\n\n")
-    sys.stdout.write(advice_text(advise(evidence, evidence.here)))
+    sys.stdout.write(advice_text(advise(evidence)))
     return 0
 
 

@@ -74,7 +74,7 @@ def _advice(answers: Sequence[NodeAnswer]) -> Iterable[Section]:
     envelopes = [answer.envelope for answer in answers if answer.envelope is not None]
     for node in list(dict.fromkeys(envelope.node for envelope in envelopes))[:NODES_SHOWN]:
         evidence = of_one_node(envelopes, node)
-        plan = advise(evidence, evidence.here)
+        plan = advise(evidence)
         if plan.steps or isinstance(plan.bottleneck, Bottleneck):
             words = " ".join(verdict_lines(plan.bottleneck)[:1])
             yield Section(f"What would help on {node}", words, tables=[_steps(plan)])

@@ -94,3 +94,8 @@ def peak_of(device_name: str) -> Peak | None:
         if re.fullmatch(pattern, device_name.strip()):
             return peak
     return None
+
+
+def every_peak() -> tuple[Peak, ...]:
+    """Return each product once, in the order of the table."""
+    return tuple({peak.sku: peak for _, peak in _TABLE}.values())

@@ -12,8 +12,8 @@ from infertune.report.advice_text import advice_text
 from tests.unit.advice.measured import benchmark, envelope, evidence, profile, shares, table
 
 
-def steps(given: Evidence, here: Device | None = None) -> dict[str, Advice]:
-    return {step.technique: step for step in advise(given, here).steps}
+def steps(given: Evidence) -> dict[str, Advice]:
+    return {step.technique: step for step in advise(given).steps}
 
 
 @pytest.mark.parametrize(
@@ -188,33 +188,58 @@ def test_a_container_that_is_held_back_gets_a_larger_limit() -> None:
     assert (gain.low, gain.high) == (1.0, pytest.approx(2.0))
 
 
-HERE = Device("A100", {"bf16": 250.0}, 1700.0, 1)
+A100 = "NVIDIA A100-SXM4-80GB"
+H100 = "NVIDIA H100 80GB HBM3"
+IN_BF16 = {"precisions": {"bf16": 1.0}}
 
 
-def test_another_device_only_where_the_device_holds_back() -> None:
-    others = [Device("H100", {"bf16": 750.0}, 3000.0, 4)]
-    busy = evidence(profile(), others=others)
-    late = evidence(profile(bound="launch", shares=shares(0.3, 0.0, 0.7)), others=others)
-    found = steps(busy, HERE)["faster GPU: H100"]
+def here(**changes: Any) -> tuple[Any, Any]:
+    return profile(**IN_BF16, **changes), benchmark(device=A100, bf16=250.0, fp32=19.0)
+
+
+def test_another_device_that_the_cluster_measured_comes_before_every_data_sheet() -> None:
+    found = steps(evidence(*here(), others=[Device("H100", {"bf16": 750.0}, 3000.0, 4)]))
+    names = [name for name in found if name.startswith("faster GPU")]
+    assert names[0] == "faster GPU: H100"
+    assert len(names) == 3
+    first = found["faster GPU: H100"]
+    assert first.gain is not None
+    assert first.gain.high == pytest.approx(amdahl(0.8, 3.0))
+    assert "measured on 4 nodes of this cluster" in first.evidence
+    assert first.confidence == "medium"
+
+
+def test_a_data_sheet_is_held_against_the_data_sheet_of_this_device() -> None:
+    """989 and 312 TFLOP/s are published; the 250 that were measured here do not count."""
+    found = steps(evidence(*here()))["faster GPU: H200-SXM"]
     assert found.gain is not None
-    assert found.gain.high == pytest.approx(amdahl(0.8, 3.0))
-    assert "measured on 4 nodes of this cluster" in found.evidence
-    assert "faster GPU: H100" not in steps(late, HERE)
-
-
-def test_a_data_sheet_is_never_held_against_a_measurement() -> None:
-    sheet = evidence(profile(), others=[Device("H100", {"bf16": 989.0}, 3350.0, 0)])
-    assert "faster GPU: H100" not in steps(sheet, HERE)
-    found = steps(sheet, Device("A100", {"bf16": 312.0}, 2039.0, 0))["faster GPU: H100"]
-    assert found.confidence == "low"
-    assert found.gain is not None
+    assert found.gain.high == pytest.approx(amdahl(0.8, 989 / 312))
     assert found.gain.assumption == "the ratio of two data sheets holds for this server"
+    assert found.confidence == "low"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bound": "launch", "shares": shares(0.3, 0.0, 0.7)},
+        {"bound": "copy", "shares": shares(0.3, 0.7, 0.0)},
+    ],
+)
+def test_where_the_device_does_not_hold_back_no_other_one_is_advised(changes: Any) -> None:
+    assert [name for name in steps(evidence(*here(**changes))) if "GPU:" in name] == []
 
 
 def test_where_memory_holds_back_bandwidth_is_compared_and_so_are_prices() -> None:
+    both = (
+        profile(bound="memory"),
+        envelope(
+            "benchmark",
+            {**benchmark(device=A100, fp32=19.0).result.model_dump(by_alias=True)},  # type: ignore[union-attr]
+            device_copy_bandwidth=1700.0,
+        ),
+    )
     others = [Device("H100", {"bf16": 750.0}, 3400.0, 1, hourly_price=4.0)]
-    given = evidence(profile(bound="memory"), others=others, hourly_price=2.0)
-    told = steps(given, HERE)["faster GPU: H100"].evidence
+    told = steps(evidence(*both, others=others, hourly_price=2.0))["faster GPU: H100"].evidence
     assert "2.0 times as much" in told
     assert "a replica costs 2.00 times as much" in told
 

@@ -10,42 +10,54 @@ from collections.abc import Iterator
 from infertune.core.advice.bottleneck import Bottleneck
 from infertune.core.advice.gains import Gain, amdahl
 from infertune.core.advice.proposals import Advice
-from infertune.core.advice.sources import Device, Evidence
+from infertune.core.advice.sources import Device, Evidence, sheets
 
 _BOUND_BY_DEVICE = 0.5
 _LEAST_SPEEDUP = 1.15
 _MOST_NAMED = 3
 
 
-def about_hardware(
-    evidence: Evidence, bottleneck: Bottleneck, here: Device | None
-) -> Iterator[Advice]:
-    """Yield the best few other devices; ``here`` is this node's kind, by its data sheet or not."""
+def about_hardware(evidence: Evidence, bottleneck: Bottleneck) -> Iterator[Advice]:
+    """Yield the best few other devices, those that this cluster has measured first."""
     compute, memory = bottleneck.share("gpu compute"), bottleneck.share("gpu memory bandwidth")
     share = max(compute, memory)
-    if share < _BOUND_BY_DEVICE or here is None:
+    if share < _BOUND_BY_DEVICE:
         return
     by_memory = memory >= compute
     found = []
-    for other in evidence.others:
-        speedup = _speedup(here, other, by_memory=by_memory)
-        if other.name != here.name and speedup is not None and speedup >= _LEAST_SPEEDUP:
-            found.append((speedup, other))
-    ranked = sorted(found, key=lambda one: (one[1].nodes == 0, -one[0]))
+    for here, others in ((evidence.here, evidence.others), (evidence.on_paper, sheets())):
+        if here is None:
+            continue
+        for other in others:
+            speedup = _speedup(evidence, here, other, by_memory=by_memory)
+            if other.name != here.name and speedup is not None and speedup >= _LEAST_SPEEDUP:
+                found.append((speedup, other))
+    ranked = sorted(found, key=lambda one: (one[1].nodes == 0, -one[0], one[1].name))
     for speedup, other in ranked[:_MOST_NAMED]:
         yield _advice(evidence, other, share, speedup, by_memory=by_memory)
 
 
-def _speedup(here: Device, other: Device, *, by_memory: bool) -> float | None:
-    """Return the ratio of what holds back: measured with measured, sheet with sheet."""
-    if (here.nodes == 0) is not (other.nodes == 0):
+def _speedup(evidence: Evidence, here: Device, other: Device, *, by_memory: bool) -> float | None:
+    """Return the ratio of what holds back; None when it is not known or the model does not fit."""
+    needed = _memory_needed(evidence)
+    if needed is not None and other.memory_bytes is not None and other.memory_bytes < needed:
         return None
     if by_memory:
         if not here.copy_gb_s or not other.copy_gb_s:
             return None
         return other.copy_gb_s / here.copy_gb_s
-    common = [dtype for dtype in here.rates if other.rates.get(dtype) and here.rates[dtype]]
-    return max((other.rates[dtype] / here.rates[dtype] for dtype in common), default=None)
+    common = {d: other.rates[d] / here.rates[d] for d in here.rates if other.rates.get(d)}
+    profile = evidence.profile
+    in_use = {} if profile is None else profile.precisions
+    dtype = max(in_use, key=lambda name: in_use[name], default=None)
+    # Without a profile nobody knows the type in use: the smallest ratio is the cautious one.
+    return common.get(dtype) if dtype is not None else min(common.values(), default=None)
+
+
+def _memory_needed(evidence: Evidence) -> float | None:
+    devices = () if evidence.gpu is None else evidence.gpu.devices
+    known = [one.memory_used_bytes for one in devices if one.memory_used_bytes is not None]
+    return max(known, default=None)
 
 
 def _advice(

@@ -17,7 +17,7 @@ from infertune.core.advice.about_model import about_model
 from infertune.core.advice.about_precision import about_precision
 from infertune.core.advice.bottleneck import Bottleneck, find_bottleneck
 from infertune.core.advice.proposals import Advice
-from infertune.core.advice.sources import Device, Evidence
+from infertune.core.advice.sources import Evidence
 from infertune.core.evidence import NoData
 
 MOST = 12
@@ -32,11 +32,11 @@ class AdvicePlan:
     left_out: int = 0
 
 
-def advise(evidence: Evidence, here: Device | None = None) -> AdvicePlan:
-    """Return the plan; ``here`` is the kind of GPU of this node, None on a node without one."""
+def advise(evidence: Evidence) -> AdvicePlan:
+    """Return the plan."""
     bottleneck = find_bottleneck(evidence)
     found: dict[str, Advice] = {}
-    for advice in _all(evidence, bottleneck, here):
+    for advice in _all(evidence, bottleneck):
         known = found.get(advice.technique)
         if known is None or advice.score > known.score:
             found[advice.technique] = advice
@@ -46,9 +46,7 @@ def advise(evidence: Evidence, here: Device | None = None) -> AdvicePlan:
     return AdvicePlan(bottleneck, tuple(ranked[:MOST]), max(0, len(ranked) - MOST))
 
 
-def _all(
-    evidence: Evidence, bottleneck: Bottleneck | NoData, here: Device | None
-) -> Iterator[Advice]:
+def _all(evidence: Evidence, bottleneck: Bottleneck | NoData) -> Iterator[Advice]:
     yield from about_precision(evidence)
     yield from about_execution(evidence)
     yield from about_attention(evidence)
@@ -56,4 +54,4 @@ def _all(
     yield from about_host(evidence)
     if isinstance(bottleneck, Bottleneck):
         yield from about_model(evidence, bottleneck)
-        yield from about_hardware(evidence, bottleneck, here)
+        yield from about_hardware(evidence, bottleneck)

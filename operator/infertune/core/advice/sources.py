@@ -8,6 +8,7 @@ a copy of their fields would be a second contract.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from infertune_probes.contract.gpu_peaks import DTYPES, Peak, every_peak, peak_of
 from infertune_probes.contract.gpu_result import GpuDeviceWindow, GpuResult
 from infertune_probes.contract.load import Envelope
 from infertune_probes.contract.load_result import BenchmarkResult
@@ -37,6 +38,7 @@ class Device:
     """A kind of GPU: rates of matrix products in TFLOP/s by type, and GB/s of a copy in it.
 
     ``nodes`` is on how many nodes it was measured; 0 means that the figures are a data sheet's.
+    ``memory_bytes`` None is not known.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Device:
     copy_gb_s: float | None
     nodes: int
     hourly_price: float | None = None
+    memory_bytes: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,13 @@ class Evidence:
         return {} if self.benchmark is None else best_rates(self.benchmark)
 
     @property
+    def on_paper(self) -> Device | None:
+        """The same kind by its data sheet; None on a CPU, or when the table does not know it."""
+        here = self.here
+        peak = None if here is None else peak_of(here.name)
+        return None if peak is None else _of_sheet(peak)
+
+    @property
     def here(self) -> Device | None:
         """The kind of GPU that the benchmark ran on, as it was measured; None on a CPU."""
         found = self.benchmark
@@ -136,6 +146,16 @@ def of_one_node(envelopes: Iterable[Envelope], node: str) -> Evidence:
         elif isinstance(one.result, BenchmarkResult):
             others.setdefault(one.result.device, []).append(one)
     return Evidence(newest, others=[_device(name, seen) for name, seen in others.items()])
+
+
+def sheets() -> list[Device]:
+    """Return every product of the table, by its data sheet."""
+    return [_of_sheet(peak) for peak in every_peak()]
+
+
+def _of_sheet(peak: Peak) -> Device:
+    rates = {dtype: rate for dtype in DTYPES if (rate := peak.tflops(dtype)) is not None}
+    return Device(peak.sku, rates, peak.memory_gb_per_second, 0, memory_bytes=peak.memory_gb * 1e9)
 
 
 def _device(name: str, seen: Sequence[Envelope]) -> Device:
