@@ -5,8 +5,8 @@ from tests.scenario.mutation import Mutant
 ROWS = (
     Mutant(
         "an apply names the object by its UID",
-        "core.manifests.apply_documents:apply_bounds",
-        '"uid": intent.autoscaler_uid,',
+        "core.manifests.apply_documents:bounds_document",
+        '"uid": scaler.uid,',
         "",
         "tests/unit/core/test_what_a_write_expects.py::test_an_apply_names_the_very_object",
     ),
@@ -103,14 +103,14 @@ ROWS = (
     ),
     Mutant(
         "the old minimum is expected",
-        "core.manifests.apply_documents:apply_bounds",
+        "core.manifests.apply_documents:bounds_expectations",
         'FieldExpectation(("spec", "minReplicas"), old.min_replicas, new.min_replicas),',
         "",
         "tests/unit/core/test_writes.py::test_bounds_of_somebody_else_are_never_written_over",
     ),
     Mutant(
         "the old maximum is expected",
-        "core.manifests.apply_documents:apply_bounds",
+        "core.manifests.apply_documents:bounds_expectations",
         'FieldExpectation(("spec", "maxReplicas"), old.max_replicas, new.max_replicas),',
         "",
         "tests/unit/core/test_writes.py::test_bounds_of_somebody_else_are_never_written_over",
@@ -145,8 +145,8 @@ ROWS = (
     ),
     Mutant(
         "the record on the autoscaler stands from the first write on",
-        "core.manifests.apply_documents:apply_bounds",
-        "if change.record is not None:",
+        "core.manifests.apply_documents:bounds_document",
+        "if record is not None:",
         "if False:",
         "tests/scenario/test_lost_status.py::test_an_open_rollout_that_only_the_target_remembers_goes_back_and_all_starts_anew",
     ),

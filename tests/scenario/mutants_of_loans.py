@@ -13,14 +13,14 @@ ROWS = (
     ),
     Mutant(
         "the minimum of a loan is expected",
-        "core.borrowing:_write",
+        "core.manifests.apply_documents:bounds_expectations",
         'FieldExpectation(("spec", "minReplicas"), old.min_replicas, new.min_replicas),',
         "",
         f"tests/unit/core/test_loan_record.py{_BETWEEN}",
     ),
     Mutant(
         "the maximum of a loan is expected",
-        "core.borrowing:_write",
+        "core.manifests.apply_documents:bounds_expectations",
         'FieldExpectation(("spec", "maxReplicas"), old.max_replicas, new.max_replicas),',
         "",
         f"tests/unit/core/test_loan_record.py{_BETWEEN}",

@@ -11,10 +11,16 @@ from typing import Literal
 from infertune.api.status import Borrowed, Bounds
 from infertune.api.trial_rules import BorrowWindow
 from infertune.core.gitops import kept_by
-from infertune.core.manifests.apply_documents import AUTOSCALER_API, AUTOSCALER_KIND
-from infertune.core.manifests.naming import ANNOTATION_LAST_GOOD
+from infertune.core.last_good import noted
+from infertune.core.manifests.apply_documents import (
+    AUTOSCALER_API,
+    AUTOSCALER_KIND,
+    Scaler,
+    bounds_document,
+    bounds_expectations,
+)
 from infertune.core.ownership import is_ours, managed_fields_of
-from infertune.core.plan import ApplyFields, FieldExpectation, ReleaseFields, ScaleWorkload
+from infertune.core.plan import ApplyFields, ReleaseFields, ScaleWorkload
 from infertune.core.resolve import Resolved, bounds_of
 from infertune.core.snapshot import Key, RawObject
 from infertune.core.story import Context
@@ -140,26 +146,14 @@ def _write(
             old.max_replicas,
             new.max_replicas,
         )
-    metadata: dict[str, object] = {
-        "name": lent.autoscaler,
-        "namespace": key.namespace,
-        "uid": lent.autoscaler_uid,
-    }
-    record = (lender["metadata"].get("annotations") or {}).get(ANNOTATION_LAST_GOOD)
-    if lent.owned_before and record is not None:
-        # An apply that leaves out what is ours would take it away.
-        metadata["annotations"] = {ANNOTATION_LAST_GOOD: record}
-    document = {
-        "apiVersion": AUTOSCALER_API,
-        "kind": AUTOSCALER_KIND,
-        "metadata": metadata,
-        "spec": {"minReplicas": new.min_replicas, "maxReplicas": new.max_replicas},
-    }
-    expectations = (
-        FieldExpectation(("spec", "minReplicas"), old.min_replicas, new.min_replicas),
-        FieldExpectation(("spec", "maxReplicas"), old.max_replicas, new.max_replicas),
+    # An apply that leaves out what is ours would take it away.
+    record = noted(lender) if lent.owned_before else None
+    scaler = Scaler(key.namespace, lent.autoscaler, lent.autoscaler_uid)
+    return ApplyFields(
+        document=bounds_document(scaler, new, record),
+        expectations=bounds_expectations(old, new),
+        adopt=True,
     )
-    return ApplyFields(document=document, expectations=expectations, adopt=True)
 
 
 def _replicas_of(workload: RawObject) -> Bounds:

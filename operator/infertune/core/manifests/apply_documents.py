@@ -61,30 +61,51 @@ class BoundsChange:
     adopt: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """The autoscaler that is written, by its name and its UID."""
+
+    namespace: str
+    name: str | None
+    uid: str | None
+
+
 def apply_bounds(
     key: Key, intent: RolloutIntent, live: RawObject, change: BoundsChange
 ) -> ApplyFields:
     """Return the write of the autoscaler's bounds, and of the record beside them."""
-    old, new = change.old, change.new
+    scaler = Scaler(key.namespace, intent.autoscaler, intent.autoscaler_uid)
+    expectations = (
+        *bounds_expectations(change.old, change.new),
+        FieldExpectation(PATH, noted(live), change.record),
+    )
+    document = bounds_document(scaler, change.new, change.record)
+    return ApplyFields(document=document, expectations=expectations, adopt=change.adopt)
+
+
+def bounds_document(scaler: Scaler, bounds: Bounds, record: str | None) -> dict[str, Any]:
+    """Return the document of the bounds and the record; a record of None is left out."""
     metadata: dict[str, Any] = {
-        "name": intent.autoscaler,
-        "namespace": key.namespace,
-        "uid": intent.autoscaler_uid,
+        "name": scaler.name,
+        "namespace": scaler.namespace,
+        "uid": scaler.uid,
     }
-    if change.record is not None:
-        metadata["annotations"] = {ANNOTATION_LAST_GOOD: change.record}
-    document = {
+    if record is not None:
+        metadata["annotations"] = {ANNOTATION_LAST_GOOD: record}
+    return {
         "apiVersion": AUTOSCALER_API,
         "kind": AUTOSCALER_KIND,
         "metadata": metadata,
-        "spec": {"minReplicas": new.min_replicas, "maxReplicas": new.max_replicas},
+        "spec": {"minReplicas": bounds.min_replicas, "maxReplicas": bounds.max_replicas},
     }
-    expectations = (
+
+
+def bounds_expectations(old: Bounds, new: Bounds) -> tuple[FieldExpectation, FieldExpectation]:
+    """Return what must stand in the bounds before they are written."""
+    return (
         FieldExpectation(("spec", "minReplicas"), old.min_replicas, new.min_replicas),
         FieldExpectation(("spec", "maxReplicas"), old.max_replicas, new.max_replicas),
-        FieldExpectation(PATH, noted(live), change.record),
     )
-    return ApplyFields(document=document, expectations=expectations, adopt=change.adopt)
 
 
 def record_after(intent: RolloutIntent, *, back: bool) -> str | None:
