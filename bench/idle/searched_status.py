@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 
 from bench.idle.objects import BATCHES, CONTAINER
 from infertune.api.conditions import Observation, first_conditions, set_condition
+from infertune.api.node_status import ProbeSummary
 from infertune.api.status import (
     Condition,
     Configuration,
     LiveFigures,
-    ProbeSummary,
     RateLevel,
     Reading,
     Spent,

@@ -38,13 +38,14 @@ class World:
     server_fails: Callable[[Mapping[str, Any]], str | None] = lambda _: None
     load_result: Callable[[Envelope], Envelope | ProbeFailure] = lambda found: found
     gpu: Callable[[str, Any], Envelope] = envelopes.no_gpu
+    versions: Callable[[str, Any], Envelope] = envelopes.no_driver
     pods_refused: str = ""
     unschedulable: bool = False
     live_without_room: bool = False
     rollout_stuck: bool = False
     startup_seconds: float = 2.0
     seconds_by_role: dict[str, float] = field(
-        default_factory=lambda: {"gpu": 3.0, "benchmark": 10.0, "load": 20.0}
+        default_factory=lambda: {"gpu": 3.0, "benchmark": 10.0, "versions": 3.0, "load": 20.0}
     )
 
 
@@ -255,6 +256,8 @@ class SimulatedNode:
         now = self.cluster.clock.now()
         if role == "gpu":
             return self.world.gpu(NODE, now)
+        if role == "versions":
+            return self.world.versions(NODE, now)
         if role == "benchmark":
             return envelopes.matmul(NODE, now)
         arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]

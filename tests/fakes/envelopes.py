@@ -67,6 +67,50 @@ def no_gpu(node: str, finished_at: datetime) -> Envelope:
     return envelope("gpu", node, finished_at, [finding("NO_DEVICE", "unknown", "no GPU here")])
 
 
+def no_driver(node: str, finished_at: datetime) -> Envelope:
+    """Return what the probe of versions says on a node without a driver."""
+    unknown = finding("DRIVER_UNKNOWN", "unknown", "no driver here")
+    return envelope("versions", node, finished_at, [unknown], _versions(None, None, ()))
+
+
+def a_driver(
+    node: str,
+    finished_at: datetime,
+    version: str,
+    cuda: str | None = None,
+    capabilities: Sequence[str] = ("9.0",),
+) -> Envelope:
+    """Return what the probe of versions says on a node with data-centre GPUs and this driver."""
+    known = finding("DRIVER_KNOWN", "pass", version)
+    result = _versions(version, cuda, capabilities)
+    return envelope("versions", node, finished_at, [known], result)
+
+
+def _versions(version: str | None, cuda: str | None, capabilities: Sequence[str]) -> dict[str, Any]:
+    return {
+        "kind": "versions",
+        "driverVersion": version,
+        "cudaDriverVersion": cuda,
+        "driverSources": [],
+        "devices": [
+            {
+                "index": index,
+                "uuid": f"GPU-{index}",
+                "name": "NVIDIA H100",
+                "brand": "nvidia",
+                "computeCapability": capability,
+            }
+            for index, capability in enumerate(capabilities)
+        ],
+        "libraries": [],
+        "torch": None,
+        "torchReason": "not asked",
+        "hints": {},
+        "compatibility": {"kind": "unknown", "reason": "only the host was asked for", "fix": ""},
+        "launches": None,
+    }
+
+
 def matmul(node: str, finished_at: datetime) -> Envelope:
     """Return what the benchmark says on a CPU."""
     point = {

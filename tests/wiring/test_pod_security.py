@@ -11,7 +11,12 @@ import pytest
 
 from infertune.adapters.kube.connection import Request
 from infertune.api.status import TemplateValues
-from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job, load_job
+from infertune.core.manifests.probe_jobs import (
+    benchmark_job,
+    gpu_check_job,
+    load_job,
+    versions_job,
+)
 from infertune.core.manifests.trial_server import Setting, server_job
 from infertune.core.resolve import Resolved, resolve
 from infertune.core.snapshot import Key, RawObject
@@ -86,13 +91,14 @@ def probes() -> dict[str, RawObject]:
     return {
         "gpu": gpu_check_job(tuning, spec_of(), resolved, "node-1", INSTALLATION),
         "benchmark": benchmark_job(tuning, resolved, "node-1", INSTALLATION),
+        "versions": versions_job(tuning, resolved, "node-1", INSTALLATION),
         "load": load_job(
             tuning, "t", ["--url", "x"], spec_of(load=payload), resolved.template, INSTALLATION
         ),
     }
 
 
-@pytest.mark.parametrize("name", ["gpu", "benchmark", "load"])
+@pytest.mark.parametrize("name", ["gpu", "benchmark", "versions", "load"])
 def test_a_probe_is_admitted_where_only_restricted_pods_are(
     plane: Plane, restricted: str, name: str
 ) -> None:

@@ -19,6 +19,9 @@ ImageName = Annotated[
 ]
 SettingName = Annotated[str, Field(pattern=r"^[a-z][a-zA-Z0-9-]*$", max_length=32)]
 SettingValue = Annotated[str, Field(pattern=r"^[^\x00-\x1f]+$", min_length=1, max_length=256)]
+Release = Annotated[
+    str, Field(pattern=r"^[0-9]+\.[0-9]+(\.[0-9]+)*(\+[a-z0-9.]+)?$", max_length=32)
+]
 ConfigKey = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]
 
 
@@ -153,6 +156,28 @@ class SettingKnob(SpecModel):
         return self
 
 
+class ImageVersions(SpecModel):
+    """What an image is built for, where its tag does not tell."""
+
+    image: ImageName = Field(description="One of knobs.images.")
+    cuda: Release | None = Field(None, description='CUDA release, such as "12.6".')
+    torch: Release | None = Field(
+        None, description='Release of torch, such as "2.7.0+cu126"; it names its CUDA release.'
+    )
+    cuda_compat: bool = Field(
+        default=False,
+        description="Whether the image carries the cuda-compat package of its CUDA release, with "
+        "which it runs on some older drivers of data-centre GPUs.",
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.cuda is None and self.torch is None:
+            message = f"imageVersions of {self.image!r} needs cuda or torch: add one"
+            raise ValueError(message)
+        return self
+
+
 class Knobs(SpecModel):
     """What may be changed."""
 
@@ -166,6 +191,12 @@ class Knobs(SpecModel):
         max_length=8,
         description="Images to choose from, besides the one that runs now. Applied only when "
         "spec.quality declares how wrong answers are recognised.",
+    )
+    image_versions: tuple[ImageVersions, ...] = Field(
+        (),
+        max_length=8,
+        description="What images are built for. An image that cannot run on the driver of a node "
+        "of the target costs no trial; what nobody knows rules nothing out.",
     )
     settings: tuple[SettingKnob, ...] = Field(
         (), max_length=8, description="Other settings to choose values for."
@@ -185,6 +216,18 @@ class Knobs(SpecModel):
         shared = next((place for place in places if places.count(place) > 1), None)
         if shared is not None:
             message = f"knobs.settings: two knobs stand in {' '.join(shared)}: keep one"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _versions_of_declared_images(self) -> Self:
+        named = [versions.image for versions in self.image_versions]
+        if len(set(named)) != len(named):
+            message = f"knobs.imageVersions {named} names an image twice: remove one"
+            raise ValueError(message)
+        foreign = [image for image in named if image not in self.images]
+        if foreign:
+            message = f"knobs.imageVersions: {foreign[0]!r} is not in knobs.images: add it there"
             raise ValueError(message)
         return self
 

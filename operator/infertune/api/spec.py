@@ -166,6 +166,12 @@ class Probes(SpecModel):
     benchmark: Literal["Enabled", "Disabled"] = Field(
         "Enabled", description="Measure matrix multiplication on the device in use."
     )
+    versions: Literal["WhenPresent", "Disabled"] = Field(
+        "WhenPresent",
+        description="WhenPresent reads driver and GPUs of the nodes of a target that asks for "
+        "GPUs. An image of knobs.images that cannot run on one of them, by knobs.imageVersions or "
+        "the tag, is not tried and stands in status.rejectedImages.",
+    )
 
 
 class Rollout(SpecModel):

@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 
 from infertune.api.argument_lists import LONGEST_LIST, ArgumentList, kept_where_they_differ
 from infertune.api.fields import ShortText, StatusModel
+from infertune.api.node_status import ProbeSummary, RejectedImage
 
 StateName = Literal[
     "Pending",
@@ -89,17 +90,6 @@ class TargetFacts(StatusModel):
     autoscaler: str | None = Field(None, description="HorizontalPodAutoscaler that scales it.")
     autoscaler_uid: str | None = Field(None, description="UID of that autoscaler.")
     nodes: tuple[str, ...] = Field((), max_length=16, description="Nodes that were probed.")
-
-
-class ProbeSummary(StatusModel):
-    """What one probe said of one node."""
-
-    probe: str = Field("", description="Name of the probe.")
-    node: str = Field("", description="Node it ran on.")
-    verdict: Literal["pass", "warn", "fail", "unknown"] = Field(
-        "unknown", description="Worst finding."
-    )
-    summary: ShortText = Field("", description="One sentence for people.")
 
 
 class RateLevel(StatusModel):
@@ -370,7 +360,12 @@ class TuningStatus(StatusModel):
     )
     baseline: LiveFigures | None = Field(None, description="Live traffic before any change.")
     live: LiveFigures | None = Field(None, description="Live traffic as last verified or watched.")
-    probes: tuple[ProbeSummary, ...] = Field((), max_length=32, description="Probe results.")
+    probes: tuple[ProbeSummary, ...] = Field((), max_length=64, description="Probe results.")
+    rejected_images: tuple[RejectedImage, ...] = Field(
+        (),
+        max_length=8,
+        description="Images of knobs.images that cost no trial, since they cannot run.",
+    )
     trials: tuple[TrialRecord, ...] = Field(
         (), max_length=MAX_TRIALS_KEPT, description="Trials, in the order they were started."
     )

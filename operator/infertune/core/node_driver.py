@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from infertune.api.node_status import DriverFacts
 from infertune_probes.contract.compatibility import Driver
+from infertune_probes.contract.versions_result import VersionsResult
 
 PREFIX = "nvidia.com/"
 _DATA_CENTRE = re.compile(
@@ -51,6 +53,25 @@ def brand_of(product: str | None) -> str | None:
     return "nvidia" if _DATA_CENTRE.match(product or "") and "rtx" not in name else None
 
 
+def recorded_driver(found: VersionsResult | None) -> DriverFacts | None:
+    """Return what status keeps of a probe of versions; None where it saw no driver."""
+    if found is None or found.driver_version is None:
+        return None
+    brands = {device.brand for device in found.devices}
+    capabilities = {d.compute_capability for d in found.devices if d.compute_capability}
+    return DriverFacts(
+        version=found.driver_version[:64],
+        cuda=found.cuda_driver_version and found.cuda_driver_version[:64],
+        brand=brands.pop() if len(brands) == 1 else None,
+        compute_capabilities=tuple(sorted(capabilities)[:16]),
+    )
+
+
+def driver_of_facts(facts: DriverFacts) -> Driver:
+    """Return recorded facts in the form of the rules."""
+    return Driver(facts.version, facts.cuda, facts.brand, facts.compute_capabilities)
+
+
 def driver_recorded(statuses: Iterable[Mapping[str, Any]], node: str) -> Driver | None:
     """Return what the probe of versions last told of a node, from statuses as the server has them.
 
@@ -58,12 +79,7 @@ def driver_recorded(statuses: Iterable[Mapping[str, Any]], node: str) -> Driver 
     """
     for status in statuses:
         for probe in status.get("probes", ()):
-            facts = probe.get("driver") or {}
-            if probe.get("node") == node and facts.get("version"):
-                return Driver(
-                    version=str(facts["version"]),
-                    cuda=facts.get("cuda"),
-                    brand=facts.get("brand"),
-                    capabilities=tuple(facts.get("computeCapabilities", ())),
-                )
+            facts = DriverFacts.model_validate(probe.get("driver") or {})
+            if probe.get("node") == node and facts.version:
+                return driver_of_facts(facts)
     return None

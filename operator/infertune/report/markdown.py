@@ -42,6 +42,7 @@ def _sections(name: str, spec: TuningSpec | None, status: TuningStatus) -> Itera
     yield _live(status.baseline, status.live)
     yield _rollout(status.rollout)
     yield _trials(status.trials)
+    yield _rejected(status)
     yield _probes(status)
     yield _conditions(status)
 
@@ -157,6 +158,13 @@ def _level_cells(level: RateLevel) -> tuple[str, ...]:
         f"{number(level.error_percent)} %",
         f"{level.verdict}{reason}",
     )
+
+
+def _rejected(status: TuningStatus) -> str:
+    if not status.rejected_images:
+        return ""
+    rows = [(one.image, one.node, one.reason, one.fix) for one in status.rejected_images]
+    return "## Images not tried\n\n" + table(("image", "node", "why it cannot run", "fix"), rows)
 
 
 def _probes(status: TuningStatus) -> str:

@@ -13,7 +13,7 @@ from infertune_probes.contract.emit import add_arguments, sinks_from
 from infertune_probes.contract.session import ProbeSession
 from infertune_probes.contract.terminal import Table
 from infertune_probes.versions.judgement import findings_of, measure, result_section
-from infertune_probes.versions.witnesses import Sight, look
+from infertune_probes.versions.witnesses import HOST_ONLY, Sight, look
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -25,6 +25,11 @@ def main(argv: list[str] | None = None) -> int:
         default="idle",
         help="devices to launch kernels on; one in use is spared, since a context takes memory "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--host-only",
+        action="store_true",
+        help="driver and devices alone: nothing that depends on the software of this image",
     )
     parser.add_argument(
         "--deadline-seconds", type=float, default=20.0, help="per witness (default: %(default)s)"
@@ -39,7 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     total: float = arguments.total_seconds
     with ProbeSession("versions", sinks_from(arguments), deadline_seconds=total) as session:
-        sight = look(arguments.root, arguments.deadline_seconds, arguments.launch)
+        launch = HOST_ONLY if arguments.host_only else arguments.launch
+        sight = look(arguments.root, arguments.deadline_seconds, launch)
         session.result = result_section(sight)
         session.measurements += measure(sight)
         session.findings += findings_of(sight)
@@ -55,7 +61,8 @@ def table_of(sight: Sight) -> Table:
     ]
     rows.append(("CUDA of the driver", sight.cuda or "-", "" if sight.cuda else "NVML tells none"))
     rows += [(told.name, told.version or "-", told.reason or "") for told in sight.libraries]
-    rows.append(("torch", str(torch.get("version") or "-"), sight.torch_reason or ""))
+    if not sight.host_only:
+        rows.append(("torch", str(torch.get("version") or "-"), sight.torch_reason or ""))
     built = (("cuda", "CUDA"), ("cudnnCompiled", "cuDNN compiled"), ("cudnnLoaded", "cuDNN loaded"))
     rows += [(f"torch: {words}", str(torch[key]), "") for key, words in built if torch.get(key)]
     return Table("Versions", ("what", "version", "why there is none"), rows)

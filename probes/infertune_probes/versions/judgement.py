@@ -37,6 +37,8 @@ _NO_DEVICES = {"", "void", "none", "-1", "NoDevFiles"}
 
 def findings_of(sight: Sight) -> list[Finding]:
     """Return everything that can be said about the told versions."""
+    if sight.host_only:
+        return _driver(sight)
     return [
         *_driver(sight),
         *_stack(sight),
@@ -87,6 +89,8 @@ def _stands_in(sight: Sight, cuda: str | None) -> bool | None:
 
 def judgement_of(sight: Sight) -> Judgement:
     """Return whether the software runs on the driver, by the shared rules."""
+    if sight.host_only:
+        return Judgement("unknown", "only the host was asked for, not the software of an image")
     if sight.torch is not None and sight.torch.get("hip") is not None:
         hip = sight.torch["hip"]
         return Judgement("unknown", f"torch is built for ROCm {hip}, which this probe cannot judge")

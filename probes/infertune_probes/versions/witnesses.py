@@ -38,6 +38,7 @@ HINTS = (
     "NV_CUDA_COMPAT_PACKAGE",
 )
 _LONGEST_HINT = 4096
+HOST_ONLY = "host"
 # An idle device holds some hundred megabytes of its own, up to 3 % on the smallest in use today.
 _IDLE_SHARE = 0.1
 
@@ -81,11 +82,12 @@ class Sight:
     hung: str | None
     cuda: str | None
     devices: tuple[dict[str, object], ...]
-    libraries: tuple[Told, ...]
-    torch: dict[str, object] | None
-    torch_reason: str | None
-    hints: Mapping[str, str]
+    libraries: tuple[Told, ...] = ()
+    torch: dict[str, object] | None = None
+    torch_reason: str | None = "not asked"
+    hints: Mapping[str, str] = field(default_factory=dict)
     launches: Launches = field(default_factory=Launches)
+    host_only: bool = False
 
     @property
     def driver(self) -> str | None:
@@ -96,7 +98,8 @@ class Sight:
 def look(root: Path, deadline_seconds: float, launch: str) -> Sight:
     """Ask everyone, one after another, each with the deadline.
 
-    `launch`: kernels on "idle" devices, on "all", or on "none".
+    `launch`: kernels on "idle" devices, on "all", or on "none"; "host" asks for nothing that
+    depends on this image's own software either.
     """
     module = see_module(root)
     heard = ask(_reader("nvml"), deadline_seconds)
@@ -106,6 +109,15 @@ def look(root: Path, deadline_seconds: float, launch: str) -> Sight:
         Told(SMI, None, "not asked, because NVML hung") if heard.hung else see_smi(deadline_seconds)
     )
     devices = seen.get("devices")
+    if launch == HOST_ONLY:
+        return Sight(
+            drivers=(module, nvml, smi),
+            hung=heard.reason if heard.hung else None,
+            cuda=_text(seen.get("cuda")),
+            devices=tuple(devices) if isinstance(devices, list) else (),
+            launches=Launches(asked=False),
+            host_only=True,
+        )
     libraries = see_libraries(deadline_seconds) if not heard.hung else ()
     heard_torch = ask(_reader("torch"), deadline_seconds)
     torch = _last(heard_torch)

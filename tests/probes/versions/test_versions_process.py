@@ -309,6 +309,14 @@ def test_no_kernel_is_launched_when_nobody_asks_for_it(tmp_path: Path) -> None:
     assert (result_of(ran).launches, ran.envelope.measurements) == (None, ())
 
 
+def test_the_host_alone_says_nothing_of_the_image_it_is_asked_from(tmp_path: Path) -> None:
+    ran = the_535_node(tmp_path, "--host-only", torch={**TORCH, "cuda": "13.2"})
+    assert [(f.code, f.verdict) for f in ran.envelope.findings] == [("DRIVER_KNOWN", "pass")]
+    told = result_of(ran)
+    assert (told.driver_version, told.torch, told.libraries) == ("535.98", None, ())
+    assert [device.compute_capability for device in told.devices] == ["9.0"]
+
+
 def test_a_driver_that_hangs_is_a_finding_and_nothing_else_is_asked_of_it(tmp_path: Path) -> None:
     began = time.monotonic()
     asked = tmp_path / "asked"

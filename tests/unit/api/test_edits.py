@@ -21,6 +21,7 @@ from tests.builders import (
 # Everything is set, so that every field has a value to be changed.
 FULL: dict[str, Any] = raw_spec(
     targetRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "resnet"},
+    knobs={**raw_spec()["knobs"], "images": ["registry.test/resnet:int8"]},
     load={"port": 8080, "payloadRef": {"configMap": "body"}, "readyPath": "/ready"},
     rollout={"verificationSeconds": 600},
     cost={"replicaHourly": "1.5"},
@@ -44,6 +45,7 @@ OTHERS: dict[str, Any] = {
     "knobs.replicas.min": 2,
     "knobs.replicas.max": 7,
     "knobs.images": ["registry.test/other:1"],
+    "knobs.imageVersions": [{"image": "registry.test/resnet:int8", "cuda": "12.6"}],
     "knobs.settings": [{"name": "threads", "env": "THREADS", "values": ["1"]}],
     "load.port": 8081,
     "load.path": "/other",
@@ -64,6 +66,7 @@ OTHERS: dict[str, Any] = {
     "metrics.scrapeIntervalSeconds": 3,
     "probes.gpuCheck": "Disabled",
     "probes.benchmark": "Disabled",
+    "probes.versions": "Disabled",
     "rollout.applyTimeoutSeconds": 601,
     "rollout.warmupSeconds": 6,
     "rollout.verificationSeconds": 601,

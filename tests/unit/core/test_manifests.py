@@ -12,7 +12,12 @@ from infertune.api.status import Bounds, Configuration, TemplateValues
 from infertune.core.last_good import LastGood, last_good, read_last_good
 from infertune.core.manifests.load_arguments import load_arguments, seed_of
 from infertune.core.manifests.naming import object_metadata, probe_job_name, trial_name
-from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job, load_job
+from infertune.core.manifests.probe_jobs import (
+    benchmark_job,
+    gpu_check_job,
+    load_job,
+    versions_job,
+)
 from infertune.core.manifests.recommendation import (
     config_map_name,
     patch_digest,
@@ -223,6 +228,17 @@ def test_a_required_gpu_is_asked_for_and_benchmarked_where_the_target_uses_one()
     cpu = pod_of(benchmark_job(tuning_of(), resolved, "node-1", only_cpu))
     assert cpu["containers"][0]["image"] == "probes:1"
     assert "priorityClassName" not in cpu
+
+
+def test_the_probe_of_versions_looks_at_the_host_alone_and_takes_no_gpu() -> None:
+    gpu = {"resources": {"limits": {"nvidia.com/gpu": "2"}}}
+    resolved = resolved_of(container_of(**gpu), runtimeClassName="nvidia")
+    pod = pod_of(versions_job(tuning_of(), resolved, "node-1", INSTALLATION))
+    (container,) = pod["containers"]
+    assert container["args"] == ["infertune_probes.versions", "--host-only"]
+    assert "nvidia.com/gpu" not in container["resources"]["limits"]
+    assert {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"} in container["env"]
+    assert (container["image"], pod["runtimeClassName"]) == ("infertune/probes:gpu", "nvidia")
 
 
 def test_the_load_probe_reads_payload_and_golden_answers_from_their_config_maps() -> None:

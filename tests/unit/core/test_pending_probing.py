@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from infertune.api.status import ProbeSummary, TargetFacts
+from infertune.api.node_status import ProbeSummary
+from infertune.api.status import TargetFacts
 from infertune.core.evidence import NoData
 from infertune.core.manifests.naming import probe_job_name
 from infertune.core.plan import CreateObject, DeleteObject

@@ -72,6 +72,21 @@ def benchmark_job(
     return job(tuning, name, "benchmark", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
 
 
+def versions_job(
+    tuning: TuningView, resolved: Resolved, node: str, installation: Installation
+) -> RawObject:
+    """Return the Job that reads driver and GPUs of one node; it requests and uses none itself."""
+    arguments = ["infertune_probes.versions", "--host-only"]
+    container = probe_container(resolved.probe_image(installation), arguments, "200m")
+    container["env"] += [
+        {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
+        {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"},
+    ]
+    pod = probe_pod(container, installation, node=node, runtime_class=resolved.runtime_class)
+    name = probe_job_name(tuning, "versions", node)
+    return job(tuning, name, "versions", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
+
+
 def load_job(
     tuning: TuningView,
     trial: str,

@@ -6,9 +6,10 @@ kind of node.
 """
 
 from infertune.api.conditions import Observation
-from infertune.api.status import ProbeSummary
+from infertune.api.node_status import ProbeSummary
 from infertune.core.manifests.naming import probe_job_name
-from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job
+from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job, versions_job
+from infertune.core.node_driver import recorded_driver
 from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import number
 from infertune.core.resolve import Problem, Resolved, resolve
@@ -33,7 +34,8 @@ def probing(context: Context) -> Outcome:
     moved = ground_moved(context, resolved)
     if moved is not None:
         return moved
-    wanted = [(probe, node) for node in context.status.target.nodes for probe in _probes(context)]
+    probes = _probes(context, resolved)
+    wanted = [(probe, node) for node in context.status.target.nodes for probe in probes]
     kept = [s for s in context.status.probes if (s.probe, s.node) in set(wanted)]
     recorded = {(summary.probe, summary.node) for summary in kept}
     by_name = {job.name: job for job in context.snapshot.jobs}
@@ -52,10 +54,10 @@ def probing(context: Context) -> Outcome:
             summary = _summary(context, job, probe, node)
             fresh.extend([] if summary is None else [summary])
     if fresh:
-        probes = (*kept, *fresh)
+        summaries = (*kept, *fresh)
         words = "; ".join(f"{s.probe} on {s.node}: {s.summary}" for s in fresh)
         return Outcome(
-            changes=(("probes", probes),),
+            changes=(("probes", summaries),),
             effects=tuple(effects),
             decision=words,
             requeue_seconds=0.0,
@@ -65,13 +67,15 @@ def probing(context: Context) -> Outcome:
     return _gate(context, tuple(kept), tuple(effects))
 
 
-def _probes(context: Context) -> tuple[JobRole, ...]:
+def _probes(context: Context, resolved: Resolved) -> tuple[JobRole, ...]:
     probes = context.spec.probes
     wanted: list[JobRole] = []
     if probes.gpu_check != "Disabled":
         wanted.append("gpu")
     if probes.benchmark == "Enabled":
         wanted.append("benchmark")
+    if probes.versions != "Disabled" and resolved.gpus:
+        wanted.append("versions")
     return tuple(wanted)
 
 
@@ -79,13 +83,19 @@ def _manifest(context: Context, resolved: Resolved, probe: JobRole, node: str) -
     installation = context.snapshot.installation
     if probe == "gpu":
         return gpu_check_job(context.tuning, context.spec, resolved, node, installation)
+    if probe == "versions":
+        return versions_job(context.tuning, resolved, node, installation)
     return benchmark_job(context.tuning, resolved, node, installation)
 
 
 def _summary(context: Context, job: JobView, probe: JobRole, node: str) -> ProbeSummary | None:
     if isinstance(job.result, Envelope):
         return ProbeSummary(
-            probe=probe, node=node, verdict=job.result.verdict, summary=sentence(job.result)
+            probe=probe,
+            node=node,
+            verdict=job.result.verdict,
+            summary=sentence(job.result),
+            driver=recorded_driver(job.result.versions),
         )
     if isinstance(job.result, ProbeFailure):
         words = f"{job.result.reason}: {job.result.message}"

@@ -10,6 +10,7 @@ from infertune.api.conditions import Observation
 from infertune.api.spec import Slo
 from infertune.api.status import LiveFigures, Spent, TrialRecord
 from infertune.core.budget import exceeded, spent_now
+from infertune.core.image_preflight import rejected_images, told
 from infertune.core.manifests.naming import trial_name
 from infertune.core.plan import Event
 from infertune.core.render import configuration_text
@@ -65,6 +66,9 @@ def _leftovers(context: Context, running: TrialRecord | None) -> tuple[JobView, 
 
 
 def _choose_next(context: Context, resolved: Resolved) -> Outcome:
+    rejected = rejected_images(context, resolved)
+    if rejected != context.status.rejected_images:
+        return told(rejected)
     over = exceeded(context.spec, context.status, context.now, resolved.gpus)
     if over is not None:
         return _done(context, f"the budget is spent: {over}")
@@ -117,7 +121,9 @@ def _done(context: Context, why: str) -> Outcome:
 def space_of(context: Context, resolved: Resolved) -> SearchSpace:
     """Return the search space: what runs today, and what the spec declares."""
     knobs = context.spec.knobs
-    images = tuple(dict.fromkeys((resolved.image, *knobs.images)))
+    rejected = {one.image for one in context.status.rejected_images}
+    allowed = (image for image in knobs.images if image not in rejected)
+    images = tuple(dict.fromkeys((resolved.image, *allowed)))
     declared: tuple[int | None, ...] = (
         tuple(sorted(knobs.batch_size.values)) if knobs.batch_size else ()
     )
