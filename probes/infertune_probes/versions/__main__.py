@@ -13,7 +13,7 @@ from infertune_probes.contract.emit import add_arguments, sinks_from
 from infertune_probes.contract.session import ProbeSession
 from infertune_probes.contract.terminal import Table
 from infertune_probes.versions.judgement import findings_of, measure, result_section
-from infertune_probes.versions.witnesses import HOST_ONLY, Sight, look
+from infertune_probes.versions.witnesses import Sight, look_at_host, look_at_image
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,13 +44,23 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     total: float = arguments.total_seconds
     with ProbeSession("versions", sinks_from(arguments), deadline_seconds=total) as session:
-        launch = HOST_ONLY if arguments.host_only else arguments.launch
-        sight = look(arguments.root, arguments.deadline_seconds, launch)
-        session.result = result_section(sight)
-        session.measurements += measure(sight)
-        session.findings += findings_of(sight)
-        session.tables.append(table_of(sight))
+        sight = look_at_host(arguments.root, arguments.deadline_seconds)
+        tell(session, sight)
+        if not arguments.host_only:
+            seconds, launch = arguments.deadline_seconds, arguments.launch
+            tell(session, look_at_image(sight, arguments.root, seconds, launch))
     return session.exit_code
+
+
+def tell(session: ProbeSession, sight: Sight) -> None:
+    """Put what is known into the session, in place of what was known before.
+
+    Whoever interrupts the rest finds the host in the envelope.
+    """
+    session.result = result_section(sight)
+    session.measurements[:] = measure(sight)
+    session.findings[:] = findings_of(sight)
+    session.tables[:] = [table_of(sight)]
 
 
 def table_of(sight: Sight) -> Table:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,6 @@ HINTS = (
     "NV_CUDA_COMPAT_PACKAGE",
 )
 _LONGEST_HINT = 4096
-HOST_ONLY = "host"
 # An idle device holds some hundred megabytes of its own, up to 3 % on the smallest in use today.
 _IDLE_SHARE = 0.1
 
@@ -76,7 +75,7 @@ class Launches:
 
 @dataclass(frozen=True)
 class Sight:
-    """Everything that was told."""
+    """Everything that was told; `host_only` until the image's own software was asked for."""
 
     drivers: tuple[Told, ...]
     hung: str | None
@@ -86,8 +85,8 @@ class Sight:
     torch: dict[str, object] | None = None
     torch_reason: str | None = "not asked"
     hints: Mapping[str, str] = field(default_factory=dict)
-    launches: Launches = field(default_factory=Launches)
-    host_only: bool = False
+    launches: Launches = field(default_factory=lambda: Launches(asked=False))
+    host_only: bool = True
 
     @property
     def driver(self) -> str | None:
@@ -95,12 +94,8 @@ class Sight:
         return next((told.version for told in self.drivers if told.version), None)
 
 
-def look(root: Path, deadline_seconds: float, launch: str) -> Sight:
-    """Ask everyone, one after another, each with the deadline.
-
-    `launch`: kernels on "idle" devices, on "all", or on "none"; "host" asks for nothing that
-    depends on this image's own software either.
-    """
+def look_at_host(root: Path, deadline_seconds: float) -> Sight:
+    """Ask for driver and devices, one witness after another, each with the deadline."""
     module = see_module(root)
     heard = ask(_reader("nvml"), deadline_seconds)
     seen = _last(heard)
@@ -109,47 +104,46 @@ def look(root: Path, deadline_seconds: float, launch: str) -> Sight:
         Told(SMI, None, "not asked, because NVML hung") if heard.hung else see_smi(deadline_seconds)
     )
     devices = seen.get("devices")
-    if launch == HOST_ONLY:
-        return Sight(
-            drivers=(module, nvml, smi),
-            hung=heard.reason if heard.hung else None,
-            cuda=_text(seen.get("cuda")),
-            devices=tuple(devices) if isinstance(devices, list) else (),
-            launches=Launches(asked=False),
-            host_only=True,
-        )
-    libraries = see_libraries(deadline_seconds) if not heard.hung else ()
-    heard_torch = ask(_reader("torch"), deadline_seconds)
-    torch = _last(heard_torch)
-    known = "version" in torch
     return Sight(
         drivers=(module, nvml, smi),
         hung=heard.reason if heard.hung else None,
         cuda=_text(seen.get("cuda")),
-        devices=tuple(devices) if isinstance(devices, list) else (),
+        devices=tuple(d for d in devices if isinstance(d, dict))
+        if isinstance(devices, list)
+        else (),
+    )
+
+
+def look_at_image(host: Sight, root: Path, deadline_seconds: float, launch: str) -> Sight:
+    """Return the same sight with the software of this image, and kernels that it launched.
+
+    `launch`: on "idle" devices, on "all", or on "none".
+    """
+    libraries = see_libraries(deadline_seconds) if host.hung is None else ()
+    heard = ask(_reader("torch"), deadline_seconds)
+    torch = _last(heard)
+    known = "version" in torch
+    return replace(
+        host,
+        host_only=False,
         libraries=(*libraries, see_nvcc(root, deadline_seconds), see_toolkit(root)),
         torch=torch if known else None,
-        torch_reason=None if known else _why(heard_torch, torch),
+        torch_reason=None if known else _why(heard, torch),
         hints=hints(os.environ),
-        launches=_launches(torch, heard, seen, deadline_seconds, launch),
+        launches=_launches(torch, host, deadline_seconds, launch),
     )
 
 
 def _launches(
-    torch: dict[str, object],
-    nvml: Heard,
-    seen: dict[str, object],
-    deadline_seconds: float,
-    launch: str,
+    torch: dict[str, object], host: Sight, deadline_seconds: float, launch: str
 ) -> Launches:
     if launch == "none":
         return Launches(asked=False)
-    if nvml.hung:
+    if host.hung is not None:
         return Launches(reason="not tried, because NVML hung")
     if "version" not in torch:
         return Launches(reason=str(torch.get("error", "torch could not be asked")))
-    listed = seen.get("devices")
-    devices = [d for d in listed if isinstance(d, dict)] if isinstance(listed, list) else []
+    devices = host.devices
     busy = [d for d in devices if in_use(d)] if launch == "idle" else []
     if not busy:
         return _launched(_reader("launch"), deadline_seconds)

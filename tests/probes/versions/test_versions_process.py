@@ -302,6 +302,24 @@ def test_a_device_in_use_is_spared_unless_all_are_asked_for(
         assert ([one.device for one in launches], told) == ([0, 2], ["device 1: in use"])
 
 
+def test_whoever_interrupts_it_still_learns_of_the_driver(tmp_path: Path) -> None:
+    """A kernel hangs beyond the whole deadline: driver and devices were told before."""
+    hanging = {**TORCH, "devices": [{"capability": [9, 0], "kernel": "hang"}]}
+    ran = the_535_node(tmp_path, "--total-seconds", "4", torch=hanging)
+    assert (ran.exit_code, ran.envelope.partial) == (2, True)
+    assert ran.codes == ["DRIVER_KNOWN", "DEADLINE_EXCEEDED"]
+    assert (result_of(ran).driver_version, result_of(ran).torch) == ("535.98", None)
+
+
+def test_sixteen_devices_are_sixteen_answers(tmp_path: Path) -> None:
+    seen = [{**H100, "uuid": f"GPU-{i}"} for i in range(16)]
+    nvml = {"driver": "535.98", "cuda": 12020, "devices": seen}
+    devices = [{"capability": [9, 0], "kernel": "right"}] * 16
+    ran = the_535_node(tmp_path, nvml=nvml, torch={**TORCH, "devices": devices})
+    assert ran.codes.count("KERNEL_LAUNCHED") == ran.codes.count("ARCHITECTURE_SUPPORTED") == 16
+    assert ran.exit_code == 0
+
+
 def test_no_kernel_is_launched_when_nobody_asks_for_it(tmp_path: Path) -> None:
     hanging = {**TORCH, "devices": [{"capability": [9, 0], "kernel": "hang"}]}
     ran = the_535_node(tmp_path, "--launch", "none", torch=hanging)
