@@ -41,17 +41,25 @@ def jobs_left(node: Node) -> list[dict[str, Any]]:
     return [job for job in items if "deletionTimestamp" not in job["metadata"]]
 
 
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [("gpu", ["NO_DEVICE"]), ("versions", ["DRIVER_UNKNOWN", "STACK_UNKNOWN", "KERNEL_NOT_TRIED"])],
+)
 def test_every_node_answers_and_no_job_stays(
-    node: Node, shell: tuple[list[str], dict[str, str]], tmp_path: Path
+    node: Node,
+    shell: tuple[list[str], dict[str, str]],
+    tmp_path: Path,
+    name: str,
+    codes: list[str],
 ) -> None:
     output = tmp_path / "report.json"
-    done = probe(shell, "gpu", "--all-nodes", "--output", str(output))
+    done = probe(shell, name, "--all-nodes", "--output", str(output))
     assert done.returncode == 0, done.stdout + done.stderr
     document = json.loads(output.read_text())
     assert [one["problem"] for one in document["nodes"]] == [None] * len(document["nodes"])
     found = parse_envelope(json.dumps(document["nodes"][0]["envelope"]).encode())
     assert found.node == document["nodes"][0]["node"]
-    assert [finding.code for finding in found.findings] == ["NO_DEVICE"]
+    assert [finding.code for finding in found.findings] == codes
     assert "1 of 1 nodes answered" in done.stderr
     assert jobs_left(node) == []
 
