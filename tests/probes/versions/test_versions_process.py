@@ -3,85 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from infertune_probes.versions import codes
-from infertune_probes.versions.reader import cuda_text, cudnn_text, nccl_text
-from infertune_probes.versions.witnesses import HINTS
-from tests.probes.running import Ran, run_probe
+from tests.probes.versions.staging import (
+    CPU_BUILD,
+    H100,
+    OPEN_MODULE,
+    TORCH,
+    result_of,
+    run_versions,
+    the_535_node,
+)
 
 if TYPE_CHECKING:
-    from infertune_probes.contract.versions_result import VersionsResult
-
-FAKES = Path(__file__).parent / "fake_modules"
-H100 = {"uuid": "GPU-a", "name": "NVIDIA H100", "brand": 14, "capability": [9, 0]}
-MODULE = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.98  Thu Jul 27 2023\nGCC version: x\n"
-OPEN_MODULE = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.98  Release Build\n"
-TORCH: dict[str, Any] = {
-    "version": "2.7.0+cu126",
-    "cuda": "12.6",
-    "architectures": "sm_80 sm_90 compute_90",
-    "cudnn_compiled": [9, 5, 1],
-    "cudnn_loaded": 90501,
-    "devices": [{"capability": [9, 0], "kernel": "right"}],
-}
-
-CPU_BUILD = {"version": "2.7.0+cpu", "cudnn_compiled": None, "cudnn_loaded": None}
-# The four libraries as far as they tell their release: of CUDA 13.0, cuDNN 9.10.2, NCCL 2.27.5.
-LIBRARIES = {
-    "libcuda.so.1": "int cuDriverGetVersion(int *v) { *v = 13000; return 0; }",
-    "libcudart.so.13": "int cudaRuntimeGetVersion(int *v) { *v = 13000; return 0; }",
-    "libcudnn.so.9": "unsigned long cudnnGetVersion(void) { return 91002; }",
-    "libnccl.so.2": "int ncclGetVersion(int *v) { *v = 22705; return 3; }",
-}
-
-
-def run_versions(
-    directory: Path,
-    *flags: str,
-    nvml: object = None,
-    torch: object = None,
-    tools: dict[str, str] | None = None,
-    module: str | None = None,
-    hints: dict[str, str] | None = None,
-) -> Ran:
-    folder = directory / "bin"
-    folder.mkdir()
-    for name, script in (tools or {}).items():
-        (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-        (folder / name).chmod(0o755)
-    root = directory / "root"
-    if module is not None:
-        (root / "proc/driver/nvidia").mkdir(parents=True)
-        (root / "proc/driver/nvidia/version").write_text(module)
-    env = {name: value for name, value in os.environ.items() if name not in HINTS}
-    env |= {"PYTHONPATH": str(FAKES), "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
-    env |= {} if nvml is None else {"FAKE_VERSIONS_NVML": json.dumps(nvml)}
-    env |= {} if torch is None else {"FAKE_TORCH": json.dumps(torch)}
-    arguments = ("--root", str(root), *flags)
-    return run_probe(directory, "versions", *arguments, env=env | (hints or {}))
-
-
-def the_535_node(directory: Path, *flags: str, **changed: Any) -> Ran:
-    """A node with driver 535.98 and an H100, and the image with torch 2.7.0 of CUDA 12.6."""
-    world: dict[str, Any] = {
-        "nvml": {"driver": "535.98", "cuda": 12020, "devices": [H100]},
-        "torch": TORCH,
-        "tools": {"nvidia-smi": "echo 535.98"},
-        "module": MODULE,
-    }
-    return run_versions(directory, *flags, **{**world, **changed})
-
-
-def result_of(ran: Ran) -> VersionsResult:
-    assert ran.envelope.versions is not None
-    return ran.envelope.versions
+    from pathlib import Path
 
 
 def test_without_a_gpu_everything_is_unknown_with_its_reason_and_quick(tmp_path: Path) -> None:
@@ -352,60 +291,6 @@ def test_a_cpu_build_where_there_is_no_gpu_is_no_failure(tmp_path: Path) -> None
     ran = run_versions(tmp_path, torch=CPU_BUILD)
     (found,) = [f for f in ran.envelope.findings if f.code == codes.STACK_CPU_ONLY.name]
     assert (found.verdict, ran.exit_code) == ("warn", 0)
-
-
-def test_the_toolkit_of_the_image_is_told(tmp_path: Path) -> None:
-    folder = tmp_path / "root/usr/local/cuda"
-    folder.mkdir(parents=True)
-    (folder / "version.json").write_text('{"cuda": {"version": "12.4.1"}}')
-    nvcc = "echo 'Cuda compilation tools, release 12.4, V12.4.131'"
-    told = {
-        t.name: t.version for t in result_of(run_versions(tmp_path, tools={"nvcc": nvcc})).libraries
-    }
-    assert (told["nvcc"], told["toolkit"]) == ("12.4.131", "12.4.1")
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"cuda": 3}', "{"])
-def test_a_toolkit_file_that_says_nothing_is_a_reason(tmp_path: Path, text: str) -> None:
-    folder = tmp_path / "root/usr/local/cuda"
-    folder.mkdir(parents=True)
-    (folder / "version.json").write_text(text)
-    (told,) = [t for t in result_of(run_versions(tmp_path)).libraries if t.name == "toolkit"]
-    assert (told.version, told.reason) == (None, "/usr/local/cuda/version.json names no release")
-
-
-def built_libraries(directory: Path) -> Path:
-    folder = directory / "lib"
-    folder.mkdir()
-    for soname, source in LIBRARIES.items():
-        (folder / "source.c").write_text(source)
-        library = ("-shared", "-fPIC", "-o", str(folder / soname), str(folder / "source.c"))
-        subprocess.run(["cc", *library], check=True)
-    return folder
-
-
-def test_the_loaded_libraries_tell_their_releases(tmp_path: Path) -> None:
-    hints = {"LD_LIBRARY_PATH": str(built_libraries(tmp_path))}
-    told = {t.name: t for t in result_of(run_versions(tmp_path, hints=hints)).libraries}
-    versions = {name: told[name].version for name in ("cuda", "cudart", "cudnn", "nccl")}
-    assert versions == {"cuda": "13.0", "cudart": "13.0", "cudnn": "9.10.2", "nccl": None}
-    assert told["nccl"].reason == "ncclGetVersion returned 3"
-
-
-def test_a_cuda_compat_that_is_loaded_stands_in_for_an_old_driver(tmp_path: Path) -> None:
-    """NVML speaks of the driver, CUDA 12.2; the libcuda that is loaded is one of CUDA 13.0."""
-    hints = {"LD_LIBRARY_PATH": str(built_libraries(tmp_path))}
-    torch = {**TORCH, "version": "2.11.0+cu130", "cuda": "13.0"}
-    ran = the_535_node(tmp_path, torch=torch, hints=hints)
-    (found,) = [f for f in ran.envelope.findings if f.code.startswith("STACK_")]
-    assert (found.code, found.verdict) == ("STACK_FORWARD", "warn")
-    assert result_of(ran).cuda_driver_version == "12.2"
-
-
-def test_releases_that_libraries_write_as_one_number() -> None:
-    assert (cuda_text(12060), cuda_text(13000), cuda_text(11080)) == ("12.6", "13.0", "11.8")
-    assert (cudnn_text(91002), cudnn_text(8902)) == ("9.10.2", "8.9.2")
-    assert (nccl_text(22705), nccl_text(2708)) == ("2.27.5", "2.7.8")
 
 
 def test_only_the_environment_that_speaks_of_cuda_leaves_the_container(tmp_path: Path) -> None:
