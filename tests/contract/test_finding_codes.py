@@ -11,8 +11,6 @@ from tests.contract.paths import ROOT
 
 PACKAGE = Path(infertune_probes.__file__).parent
 CONTRACT = PACKAGE / "contract"
-# Their findings still have no catalogue.
-BARE = {"benchmark"}
 
 
 def made_bare(source: str, names: tuple[str, ...] = ("Finding", "Code")) -> list[int]:
@@ -28,7 +26,7 @@ def test_findings_are_only_made_through_their_codes() -> None:
     found = {
         str(path.relative_to(PACKAGE)): made_bare(path.read_text(encoding="utf-8"))
         for path in sorted(PACKAGE.rglob("*.py"))
-        if path.name != "codes.py" and path.relative_to(PACKAGE).parts[0] not in BARE
+        if path.name != "codes.py"
     }
     assert {path: lines for path, lines in found.items() if lines} == {}
 

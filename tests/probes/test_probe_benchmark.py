@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infertune_probes.benchmark import plan
+from infertune_probes.benchmark import judgement, plan
 from infertune_probes.benchmark.timing import agree, time_operation
 from infertune_probes.contract.host import cpu_limit, memory_limit_bytes, usable_cores
 from infertune_probes.contract.load_result import BenchmarkResult
@@ -42,10 +42,22 @@ def test_warm_up_is_dropped_and_the_median_is_of_settled_times() -> None:
     """Three slow groups of three, then 0.1 s each: the median is 0.1 and it had settled."""
     clock = Clock(repeat(*[0.9] * 3, *[0.5] * 3, *[0.2] * 3, then=0.1))
     timing = time_operation(clock.operate, clock, warmup_seconds=60.0, measure_seconds=1.0)
-    quartiles = (timing.q1_seconds, timing.median_seconds, timing.q3_seconds)
-    assert quartiles == pytest.approx((0.1, 0.1, 0.1))
+    figures = (timing.q1_seconds, timing.median_seconds, timing.q3_seconds, timing.mean_seconds)
+    assert figures == pytest.approx((0.1, 0.1, 0.1, 0.1))
     assert timing.settled
     assert timing.repeats in (10, 11)
+
+
+def test_a_device_that_counts_its_own_time_is_believed() -> None:
+    """The clock sees a second a call, launch and flush included; the device counts 0.25 s."""
+    clock = Clock(repeat(then=1.0))
+
+    def operate() -> float:
+        clock.operate()
+        return 0.25
+
+    timing = time_operation(operate, clock, warmup_seconds=60.0, measure_seconds=10.0)
+    assert (timing.median_seconds, timing.repeats) == (0.25, 10)
 
 
 def test_what_never_settles_says_so() -> None:
@@ -67,7 +79,7 @@ def test_three_medians_within_one_percent_agree() -> None:
 
 
 def a_point(size: int = 512, seconds: float = 0.001, error: float = 1e-7) -> plan.Point:
-    return plan.Point(size, "float32", 268.4, 9, (seconds, seconds, seconds), True, error)
+    return plan.Point(size, "fp32", 268.4, 9, (seconds, seconds, seconds), True, error)
 
 
 def test_a_size_that_cannot_fit_is_left_out() -> None:
@@ -79,14 +91,14 @@ def test_a_size_that_cannot_fit_is_left_out() -> None:
 
 @pytest.mark.parametrize("error", [0.5, math.nan, math.inf])
 def test_a_wrong_product_is_a_failure_even_when_it_is_not_a_number(error: float) -> None:
-    findings = plan.findings_of([a_point(), a_point(1024, error=error)], [])
+    findings = judgement.findings_of([a_point(), a_point(1024, error=error)], [])
     assert [(f.code, f.verdict) for f in findings] == [("RESULT_WRONG", "fail")]
     wire = a_point(error=error).to_json()["maxRelativeError"]
     assert wire == (error if math.isfinite(error) else None)
 
 
 def test_nothing_measured_is_not_zero() -> None:
-    (measurement,) = plan.measurements_of([])
+    (measurement,) = judgement.measurements_of([])
     assert (measurement.value, measurement.reason) == (None, "no size was measured")
 
 
@@ -102,12 +114,22 @@ def test_a_real_run_measures_and_checks_itself(tmp_path: Path) -> None:
         assert point.max_relative_error < 1e-4
         # 2 n^3 operations per product.
         assert point.gflops == pytest.approx(2 * point.size**3 / point.median_seconds / 1e9)
+        assert point.peak_share is None, "no table holds the peak of a CPU"
+        assert point.intensity_flops_per_byte == pytest.approx(point.size / 6)
+    assert result.best_gflops == {"fp32": max(point.gflops for point in result.matmul)}
+    assert {stream.name for stream in result.streams} == {"copy", "triad"}
+    assert result.roofline is not None
+    assert result.roofline.ridge_flops_per_byte == pytest.approx(
+        result.roofline.gflops / (result.copy_gigabytes_per_second or 0.0)
+    )
     values = {m.name: (m.value, m.unit) for m in ran.envelope.measurements}
     assert set(values) == {
         "host_copy_bandwidth",
-        "matmul_64_float32",
-        "matmul_128_float32",
+        "host_triad_bandwidth",
+        "matmul_64_fp32",
+        "matmul_128_fp32",
         "matmul_best",
+        "cores_granted",
     }
     assert all(value is not None and value > 0 for value, _ in values.values())
 

@@ -1,34 +1,35 @@
-"""Which matrix sizes fit the time that was given, and what the results mean.
+"""Which sizes fit the time and memory that were given, and how each is measured.
 
-Pure but for the clock it is handed. It must not know how a product is computed. Trade-off: a
-size is left out when the last one predicts that it would not fit its share; the finding then
-names it, so a short run is never mistaken for a small machine.
+Pure but for the clock it is handed. It must not know how a product is computed, nor judge.
+Trade-off: a size is left out when the last one predicts that it would not fit its share; it is
+then named, so a short run is never mistaken for a small machine.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from infertune_probes.benchmark.backends import Unsupported
 from infertune_probes.benchmark.timing import AGREEING_MEDIANS, GROUP, MIN_REPEATS, time_operation
-from infertune_probes.contract.envelope import Finding, Measurement, measured, unmeasured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from infertune_probes.benchmark.backends import Backend
 
-# Worst error of a correct product of random numbers, over the largest true value.
-TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}
-COPY_BYTES = 128 * 1024 * 1024
+STREAM_BYTES = 128 * 1024 * 1024
 MIN_POINT_SECONDS = 0.1
+# Of the free memory, what a benchmark may take: the rest belongs to whoever else is there.
+MEMORY_SHARE = 0.8
 _WARMUP_SHARE = 0.4
 _MEASURE_SHARE = 0.5
+_BYTES = {"fp32": 4, "tf32": 4, "fp16": 2, "bf16": 2, "int8": 1, "fp8": 1}
 
 
 @dataclass(frozen=True)
 class Point:
-    """One measured size."""
+    """One measured size; the seconds are lower quartile, median and upper quartile."""
 
     size: int
     dtype: str
@@ -37,6 +38,16 @@ class Point:
     seconds: tuple[float, float, float]
     settled: bool
     error: float
+    mean_seconds: float | None = None
+    peak_share: float | None = None
+
+    @property
+    def intensity(self) -> float:
+        """Operations for each byte that must be moved at least: the x of the roofline.
+
+        2 n^3 operations over three matrices of n^2 cells: at 4 bytes a cell, n / 6.
+        """
+        return 2.0 * self.size / (3.0 * _BYTES[self.dtype])
 
     def to_json(self) -> dict[str, object]:
         """Return the point as a JSON object; an error that is not finite becomes null."""
@@ -49,18 +60,73 @@ class Point:
             "medianSeconds": median,
             "q1Seconds": q1,
             "q3Seconds": q3,
+            "meanSeconds": self.mean_seconds,
             "gflops": self.gflops,
             "settled": self.settled,
             "maxRelativeError": self.error if finite else None,
+            "peakShare": self.peak_share,
+            "intensityFlopsPerByte": self.intensity,
+        }
+
+
+@dataclass(frozen=True)
+class Stream:
+    """One way to move bytes: median and quartiles of its rate in GB/s (10^9 bytes)."""
+
+    name: str
+    gigabytes_per_second: float
+    low: float
+    high: float
+    repeats: int
+
+    def to_json(self) -> dict[str, object]:
+        """Return the stream as a JSON object."""
+        return {
+            "name": self.name,
+            "gigabytesPerSecond": self.gigabytes_per_second,
+            "q1GigabytesPerSecond": self.low,
+            "q3GigabytesPerSecond": self.high,
+            "repeats": self.repeats,
         }
 
 
 @dataclass(frozen=True)
 class Budget:
-    """The time for everything, and the clock that it is read from."""
+    """The time for each point, and the clock that it is read from."""
 
     seconds: float
     clock: Callable[[], float]
+
+
+@dataclass
+class Swept:
+    """What a sweep has so far; it is filled as it goes, so that an interruption loses nothing."""
+
+    points: list[Point] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def sweep(backend: Backend, sizes: Sequence[int], budget: Budget, swept: Swept) -> None:
+    """Measure every size and type that fits; the others are named with the reason."""
+    room = backend.room_bytes()
+    for dtype in backend.dtypes:
+        last: Point | None = None
+        for size in sizes:
+            needed = backend.needed_bytes(size, dtype)
+            if room is not None and needed > MEMORY_SHARE * room:
+                swept.left_out.append(
+                    f"{size} {dtype} (memory: needs {needed >> 20} MiB of {room >> 20})"
+                )
+                continue
+            if not fits(last, size, budget.seconds):
+                swept.left_out.append(f"{size} {dtype} (time)")
+                continue
+            try:
+                last = measure_point(backend, size, dtype, budget)
+            except Unsupported as error:
+                swept.left_out.append(f"{size} {dtype} ({error})")
+                continue
+            swept.points.append(last)
 
 
 def measure_point(backend: Backend, size: int, dtype: str, budget: Budget) -> Point:
@@ -80,6 +146,7 @@ def measure_point(backend: Backend, size: int, dtype: str, budget: Budget) -> Po
         seconds=(timing.q1_seconds, timing.median_seconds, timing.q3_seconds),
         settled=timing.settled,
         error=backend.relative_error(),
+        mean_seconds=timing.mean_seconds,
     )
 
 
@@ -95,51 +162,26 @@ def fits(last: Point | None, size: int, share_seconds: float) -> bool:
     return least * predicted <= 2 * share_seconds
 
 
-def findings_of(points: Sequence[Point], left_out: Sequence[str]) -> list[Finding]:
-    """Return the findings of the matrix products."""
-    wrong = [point for point in points if not point.error <= TOLERANCE[point.dtype]]
-    findings = [
-        Finding(
-            "RESULT_WRONG",
-            "fail",
-            f"{point.dtype} product of size {point.size} is off by {point.error:.2g} of its "
-            f"largest value (allowed {TOLERANCE[point.dtype]:g})",
-            "do not trust this device; test its memory",
+def stream_bytes(room: int | None) -> int:
+    """Return the size of one buffer: 128 MiB, less where memory is short (four are needed)."""
+    if room is None:
+        return STREAM_BYTES
+    return max(1 << 20, min(STREAM_BYTES, int(MEMORY_SHARE * room) // 4))
+
+
+def measure_streams(backend: Backend, budget: Budget) -> list[Stream]:
+    """Return the rate of each way to move bytes; the budget is for all of them together."""
+    moves = backend.streams(stream_bytes(backend.room_bytes()))
+    seconds = budget.seconds / len(moves)
+    found = []
+    for name, (moved, move) in moves.items():
+        timing = time_operation(
+            move,
+            budget.clock,
+            _WARMUP_SHARE * seconds,
+            max(MIN_POINT_SECONDS, _MEASURE_SHARE * seconds),
         )
-        for point in wrong
-    ]
-    if points and not wrong:
-        best = max(points, key=lambda point: point.gflops)
-        evidence = f"best {best.gflops:.1f} GFLOP/s, {best.dtype} at size {best.size}"
-        findings.append(Finding("BENCHMARK_MEASURED", "pass", evidence))
-    unsettled = ", ".join(f"{p.size} {p.dtype}" for p in points if not p.settled)
-    if unsettled:
-        evidence = f"three medians never agreed within 1 %: {unsettled}"
-        fix = "another process shares the device, or its clock moves; run longer"
-        findings.append(Finding("NOT_SETTLED", "warn", evidence, fix))
-    if left_out:
-        evidence = f"left out for want of time: {', '.join(left_out)}"
-        findings.append(Finding("SIZES_LEFT_OUT", "warn", evidence, "raise --seconds"))
-    return findings
-
-
-def measurements_of(points: Sequence[Point]) -> list[Measurement]:
-    """Return one measurement per size and the best of all."""
-    if not points:
-        return [unmeasured("matmul_best", "GFLOP/s", "no size was measured")]
-    each = [
-        measured(f"matmul_{point.size}_{point.dtype}", "GFLOP/s", point.gflops, point.repeats)
-        for point in points
-    ]
-    best = max(points, key=lambda point: point.gflops)
-    return [*each, measured("matmul_best", "GFLOP/s", best.gflops, best.repeats)]
-
-
-def measure_copy(backend: Backend, budget: Budget) -> Measurement:
-    """Return the copy bandwidth in GB/s, bytes read plus bytes written."""
-    moved = backend.prepare_copy(COPY_BYTES)
-    timing = time_operation(
-        backend.copy, budget.clock, _WARMUP_SHARE * budget.seconds, _MEASURE_SHARE * budget.seconds
-    )
-    name = f"{'host' if backend.device == 'cpu' else 'device'}_copy_bandwidth"
-    return measured(name, "GB/s", moved / timing.median_seconds / 1e9, timing.repeats)
+        rates = [moved / s / 1e9 for s in (timing.q3_seconds, timing.q1_seconds)]
+        median = moved / timing.median_seconds / 1e9
+        found.append(Stream(name, median, rates[0], rates[1], timing.repeats))
+    return found

@@ -118,3 +118,22 @@ def _memory_bytes() -> int | None:
 def _operating_system() -> str:
     pretty = _field(Path("/etc/os-release"), "PRETTY_NAME", "=")
     return pretty.strip('"') if pretty else platform.system()
+
+
+def memory_room_bytes(cgroup_root: Path = CGROUP_ROOT) -> int | None:
+    """Return the memory we may still take: what is available, cut by the cgroup's limit.
+
+    None when neither can be read. Page cache counts as free on the machine and, to be careful, as
+    used in the cgroup.
+    """
+    text = _field(Path("/proc/meminfo"), "MemAvailable", ":")
+    kibibytes = _number(text.split()[0]) if text else None
+    rooms = [] if kibibytes is None else [kibibytes * 1024]
+    limit = memory_limit_bytes(cgroup_root)
+    used = _read(cgroup_root / "memory.current")
+    if used is None:
+        used = _read(cgroup_root / "memory" / "memory.usage_in_bytes")
+    used_bytes = _number(used or "")
+    if limit is not None and used_bytes is not None:
+        rooms.append(max(0, limit - used_bytes))
+    return min(rooms) if rooms else None

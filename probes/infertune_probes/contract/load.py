@@ -18,6 +18,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeVar
 
 from pydantic import AwareDatetime, Field, StringConstraints, ValidationError, model_validator
 
+from infertune_probes.contract.benchmark_result import (
+    BenchmarkComparison,  # noqa: TC001  # pydantic reads it
+    BenchmarkOverhead,  # noqa: TC001  # pydantic reads it
+)
 from infertune_probes.contract.envelope import Verdict, worst
 from infertune_probes.contract.gpu_result import GpuResult  # noqa: TC001  # pydantic reads it
 from infertune_probes.contract.load_result import BenchmarkResult, LoadResult
@@ -175,6 +179,8 @@ class Envelope(StrictModel):
             LoadResult
             | GpuResult
             | BenchmarkResult
+            | BenchmarkComparison
+            | BenchmarkOverhead
             | VersionsResult
             | SystemResult
             | ProfilerResult

@@ -17,6 +17,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from infertune_probes.contract.benchmark_result import (
+    ComparedFigure,  # noqa: TC001  # pydantic reads it
+    DeviceClock,  # noqa: TC001  # pydantic reads it
+    DeviceSpeed,  # noqa: TC001  # pydantic reads it
+    Roofline,  # noqa: TC001  # pydantic reads it
+    StreamRate,  # noqa: TC001  # pydantic reads it
+)
 from infertune_probes.contract.strict import StrictModel
 
 Count = Annotated[int, Field(ge=0)]
@@ -168,6 +175,10 @@ class LoadResult(StrictModel):
     levels: tuple[Level, ...]
 
 
+# What probes of 0.1.0 called them.
+_RENAMED = {"float32": "fp32", "bfloat16": "bf16"}
+
+
 class MatmulPoint(StrictModel):
     """One matrix size: median and quartiles of one multiplication, and whether it had settled."""
 
@@ -180,6 +191,10 @@ class MatmulPoint(StrictModel):
     gflops: Positive
     settled: bool
     max_relative_error: NonNegative | None
+    # Absent in what probes of 0.1.0 wrote.
+    mean_seconds: Positive | None = None
+    peak_share: Positive | None = None
+    intensity_flops_per_byte: Positive | None = None
 
 
 class BenchmarkResult(StrictModel):
@@ -191,3 +206,27 @@ class BenchmarkResult(StrictModel):
     threads: Annotated[int, Field(ge=1)]
     seed: int
     matmul: tuple[MatmulPoint, ...]
+    # Absent in what probes of 0.1.0 wrote.
+    left_out: Annotated[tuple[str, ...], Field(max_length=1024)] = ()
+    streams: Annotated[tuple[StreamRate, ...], Field(max_length=64)] = ()
+    launch_microseconds: Positive | None = None
+    cores_granted: NonNegative | None = None
+    roofline: Roofline | None = None
+    devices: Annotated[tuple[DeviceSpeed, ...], Field(max_length=64)] = ()
+    clocks: Annotated[tuple[DeviceClock, ...], Field(max_length=64)] = ()
+    clocks_reason: str | None = None
+    compared: Annotated[tuple[ComparedFigure, ...], Field(max_length=16)] = ()
+
+    @property
+    def best_gflops(self) -> dict[str, float]:
+        """The best rate of each number type, by the names of today (fp32, bf16, ...)."""
+        best: dict[str, float] = {}
+        for point in self.matmul:
+            name = _RENAMED.get(point.dtype, point.dtype)
+            best[name] = max(point.gflops, best.get(name, 0.0))
+        return best
+
+    @property
+    def copy_gigabytes_per_second(self) -> float | None:
+        """The rate of a copy within the device's own memory; None when it was not measured."""
+        return next((s.gigabytes_per_second for s in self.streams if s.name == "copy"), None)
