@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MODULE_VERSION = Path("proc/driver/nvidia/version")
 TOOLKIT = Path("usr/local/cuda")
 SMI = "nvidia-smi"
+_SMI_FIELDS = ("driver_version", "index", "uuid", "name")
+_AT_NAME = 3
 _KERNEL_MODULE = re.compile(r"Kernel Module.*?\s(\d+\.\d+(?:\.\d+)?)\s")
 _NVCC_RELEASE = re.compile(r"release (\d+\.\d+), V(\S+)")
 # What a container says about itself; nothing else of the environment leaves it.
@@ -100,9 +102,10 @@ def look_at_host(root: Path, deadline_seconds: float) -> Sight:
     heard = ask(_reader("nvml"), deadline_seconds)
     seen = _last(heard)
     nvml = Told("nvml", _text(seen.get("driver")), _why(heard, seen))
-    smi = (
-        Told(SMI, None, "not asked, because NVML hung") if heard.hung else see_smi(deadline_seconds)
-    )
+    smi = Told(SMI, None, "not asked, because NVML hung")
+    listed: tuple[dict[str, object], ...] = ()
+    if not heard.hung:
+        smi, listed = see_smi(deadline_seconds)
     devices = seen.get("devices")
     return Sight(
         drivers=(module, nvml, smi),
@@ -110,7 +113,7 @@ def look_at_host(root: Path, deadline_seconds: float) -> Sight:
         cuda=_text(seen.get("cuda")),
         devices=tuple(d for d in devices if isinstance(d, dict))
         if isinstance(devices, list)
-        else (),
+        else listed,
     )
 
 
@@ -188,14 +191,37 @@ def see_module(root: Path) -> Told:
     return Told(name, found.group(1))
 
 
-def see_smi(deadline_seconds: float) -> Told:
-    """Return the driver's version by nvidia-smi."""
-    heard = ask([SMI, "--query-gpu=driver_version", "--format=csv,noheader"], deadline_seconds)
+def see_smi(deadline_seconds: float) -> tuple[Told, tuple[dict[str, object], ...]]:
+    """Return the driver's version by nvidia-smi, and the devices as far as it tells of them.
+
+    Where there is no NVML for Python it is the only one that knows compute capabilities; an older
+    one does not know that field and is asked for the rest again.
+    """
+    heard = ask(_smi(*_SMI_FIELDS, "compute_cap"), deadline_seconds)
+    if heard.text is None and not heard.hung and heard.reason != "not installed":
+        heard = ask(_smi(*_SMI_FIELDS), deadline_seconds)
     if heard.text is None:
-        return Told(SMI, None, heard.reason)
+        return Told(SMI, None, heard.reason), ()
     lines = [line.strip() for line in heard.text.splitlines() if line.strip()]
-    version = next((line for line in lines if re.match(r"^\d+\.\d+", line)), None)
-    return Told(SMI, version, None if version else (lines or ["said nothing"])[0])
+    rows = [[cell.strip() for cell in line.split(",")] for line in lines]
+    rows = [row for row in rows if re.match(r"^\d+\.\d+", row[0])]
+    if not rows:
+        return Told(SMI, None, (lines or ["said nothing"])[0]), ()
+    return Told(SMI, rows[0][0]), tuple(_smi_device(row) for row in rows if len(row) > _AT_NAME)
+
+
+def _smi(*fields: str) -> list[str]:
+    return [SMI, f"--query-gpu={','.join(fields)}", "--format=csv,noheader"]
+
+
+def _smi_device(row: list[str]) -> dict[str, object]:
+    capability = row[-1] if len(row) > len(_SMI_FIELDS) else ""
+    return {
+        "index": int(row[1]) if row[1].isdigit() else 0,
+        "uuid": row[2],
+        "name": row[_AT_NAME],
+        "computeCapability": capability if re.match(r"^\d+\.\d+$", capability) else None,
+    }
 
 
 def see_libraries(deadline_seconds: float) -> tuple[Told, ...]:

@@ -23,6 +23,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.parametrize(
+    ("smi", "capability"),
+    [
+        ("echo '535.98, 1, GPU-b, NVIDIA A10, 8.6'", "8.6"),
+        ("echo '535.98, 1, GPU-b, NVIDIA A10, [N/A]'", None),
+        ('case "$*" in *compute_cap*) exit 2;; esac; echo "535.98, 1, GPU-b, NVIDIA A10"', None),
+    ],
+)
+def test_without_nvml_for_python_nvidia_smi_tells_of_the_devices(
+    tmp_path: Path, smi: str, capability: str | None
+) -> None:
+    ran = run_versions(tmp_path, "--host-only", tools={"nvidia-smi": smi})
+    assert [(f.code, f.verdict) for f in ran.envelope.findings] == [("DRIVER_KNOWN", "pass")]
+    (device,) = result_of(ran).devices
+    assert (device.index, device.uuid, device.name) == (1, "GPU-b", "NVIDIA A10")
+    assert (device.compute_capability, device.brand) == (capability, None)
+
+
 def test_without_a_gpu_everything_is_unknown_with_its_reason_and_quick(tmp_path: Path) -> None:
     began = time.monotonic()
     ran = run_versions(tmp_path)
