@@ -98,8 +98,10 @@ def table(name: str, **rows: float) -> dict[str, Any]:
     }
 
 
-def benchmark(node: str = "n1", device: str = "NVIDIA A100", **rates: float) -> Envelope:
-    """Return matrix rates in TFLOP/s by type."""
+def benchmark(
+    node: str = "n1", device: str = "NVIDIA A100", copy: float | None = None, **rates: float
+) -> Envelope:
+    """Return matrix rates in TFLOP/s by type, and the rate of a copy in GB/s."""
     points = [
         {
             "size": 4096,
@@ -115,6 +117,10 @@ def benchmark(node: str = "n1", device: str = "NVIDIA A100", **rates: float) -> 
         for dtype, rate in rates.items()
     ]
     section = {"device": device, "backend": "torch", "threads": 1, "seed": 1, "matmul": points}
+    if copy is not None:
+        rate = {"name": "copy", "gigabytesPerSecond": copy, "repeats": 5}
+        rate |= {"q1GigabytesPerSecond": copy, "q3GigabytesPerSecond": copy}
+        section["streams"] = [rate]
     return envelope("benchmark", section, node=node)
 
 

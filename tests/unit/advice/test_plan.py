@@ -230,14 +230,7 @@ def test_where_the_device_does_not_hold_back_no_other_one_is_advised(changes: An
 
 
 def test_where_memory_holds_back_bandwidth_is_compared_and_so_are_prices() -> None:
-    both = (
-        profile(bound="memory"),
-        envelope(
-            "benchmark",
-            {**benchmark(device=A100, fp32=19.0).result.model_dump(by_alias=True)},  # type: ignore[union-attr]
-            device_copy_bandwidth=1700.0,
-        ),
-    )
+    both = profile(bound="memory"), benchmark(device=A100, copy=1700.0, fp32=19.0)
     others = [Device("H100", {"bf16": 750.0}, 3400.0, 1, hourly_price=4.0)]
     told = steps(evidence(*both, others=others, hourly_price=2.0))["faster GPU: H100"].evidence
     assert "2.0 times as much" in told

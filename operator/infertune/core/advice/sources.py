@@ -18,8 +18,6 @@ from infertune_probes.contract.system_result import SystemResult
 
 # How a window of the gpu probe names the use of the multiprocessors and of the memory controller.
 IN_USE, MEMORY_IN_USE = "smPercent", "memoryControllerPercent"
-# Envelopes of 0.1.0 name types as torch does.
-_TYPES = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +102,7 @@ class Evidence:
     @property
     def rates(self) -> Mapping[str, float]:
         """The best measured rate by type in TFLOP/s; a wrong product has no rate."""
-        return {} if self.benchmark is None else best_rates(self.benchmark)
+        return {} if self.benchmark is None else _teraflops(self.benchmark)
 
     @property
     def on_paper(self) -> Device | None:
@@ -119,21 +117,11 @@ class Evidence:
         found = self.benchmark
         if found is None or found.device == "cpu":
             return None
-        copy = self.figure("benchmark", "device_copy_bandwidth")
-        return Device(found.device, self.rates, copy, nodes=1)
+        return Device(found.device, self.rates, found.copy_gigabytes_per_second, nodes=1)
 
     def _result(self, probe: str) -> object:
         envelope = self.envelopes.get(probe)
         return None if envelope is None else envelope.result
-
-
-def best_rates(result: BenchmarkResult) -> dict[str, float]:
-    """Return the best measured rate by type, in TFLOP/s."""
-    best: dict[str, float] = {}
-    for point in result.matmul:
-        dtype = _TYPES.get(point.dtype, point.dtype)
-        best[dtype] = max(best.get(dtype, 0.0), point.gflops / 1000)
-    return best
 
 
 def of_one_node(envelopes: Iterable[Envelope], node: str) -> Evidence:
@@ -158,14 +146,22 @@ def _of_sheet(peak: Peak) -> Device:
     return Device(peak.sku, rates, peak.memory_gb_per_second, 0, memory_bytes=peak.memory_gb * 1e9)
 
 
+def _teraflops(result: BenchmarkResult) -> dict[str, float]:
+    return {dtype: rate / 1000 for dtype, rate in result.best_gflops.items()}
+
+
 def _device(name: str, seen: Sequence[Envelope]) -> Device:
+    results = [one.result for one in seen if isinstance(one.result, BenchmarkResult)]
     rates: dict[str, list[float]] = {}
-    for envelope in seen:
-        assert isinstance(envelope.result, BenchmarkResult)
-        for dtype, rate in best_rates(envelope.result).items():
+    for result in results:
+        for dtype, rate in _teraflops(result).items():
             rates.setdefault(dtype, []).append(rate)
-    middle = {dtype: sorted(values)[len(values) // 2] for dtype, values in rates.items()}
+    known = (one.copy_gigabytes_per_second for one in results)
+    copies = [copy for copy in known if copy is not None]
     nodes = {envelope.node for envelope in seen}
-    copies = [m.value for e in seen for m in e.measurements if m.name == "device_copy_bandwidth"]
-    known = sorted(value for value in copies if value is not None)
-    return Device(name, middle, known[len(known) // 2] if known else None, len(nodes))
+    middle = {dtype: _middle(values) for dtype, values in rates.items()}
+    return Device(name, middle, _middle(copies) if copies else None, len(nodes))
+
+
+def _middle(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
