@@ -15,12 +15,14 @@ from pydantic.alias_generators import to_camel
 DECIMAL_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?$"
 PERCENT_PATTERN = r"^(100(\.0{1,4})?|[0-9]{1,2}(\.[0-9]{1,4})?)$"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
+ENTRY_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*$"
 
 # What a text has to look like, for people: a regular expression is no help to most of them.
 PATTERN_WORDS: Mapping[str, str] = {
     DECIMAL_PATTERN: 'write a number as a string, at most six decimals, such as "2.5"',
     PERCENT_PATTERN: 'write a percentage from "0" to "100" as a string, such as "0.5"',
     NAME_PATTERN: "write a name as Kubernetes takes it: lower-case letters, digits, - and .",
+    ENTRY_PATTERN: "write module:callable, such as server.model:predict",
 }
 
 DecimalString = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=16)]

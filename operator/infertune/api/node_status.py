@@ -43,3 +43,6 @@ class ProbeSummary(StatusModel):
     driver: DriverFacts | None = Field(
         None, description="Driver and GPUs, as the probe of versions read them."
     )
+    bound: Literal["launch", "compute", "memory", "copy", "idle", "unknown"] | None = Field(
+        None, description="What holds the model back, as the profiler reads it."
+    )

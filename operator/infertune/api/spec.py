@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from infertune.api.fields import DecimalString, ObjectName, PercentString, SpecModel
 from infertune.api.knobs import Knobs
 from infertune.api.load_headers import HeaderFrom, named_twice
+from infertune.api.probe_rules import ProfilerRules
 from infertune.api.trial_rules import TrialRules
 
 Mode = Literal["Recommend", "Apply"]
@@ -171,6 +172,9 @@ class Probes(SpecModel):
         description="WhenPresent reads driver and GPUs of the nodes of a target that asks for "
         "GPUs. An image of knobs.images that cannot run on one of them, by knobs.imageVersions or "
         "the tag, is not tried and stands in status.rejectedImages.",
+    )
+    profiler: ProfilerRules | None = Field(
+        None, description="Profile the model in the target's image on one of its nodes."
     )
 
 

@@ -84,7 +84,7 @@ def needs(tuning: TuningView, now: datetime) -> Needs:
         jobs=base.jobs or borrowed,
         copies=base.copies,
         lender=borrowed,
-        selectors=base.selectors,
+        selectors=base.selectors or _profiles(state, tuning.spec),
         surroundings=base.surroundings,
         slot=base.slot,
         config_maps=_config_maps(tuning.spec) if state in _MEASURING else (),
@@ -99,6 +99,11 @@ def _may_begin(spec: TuningSpec, status: TuningStatus) -> bool:
     """Whether this tick may open a rollout, so that what stands against it has to be read."""
     decided = status.state == "Deciding" and status.recommendation is not None
     return decided and spec.mode == "Apply"
+
+
+def _profiles(state: StateName, spec: TuningSpec) -> bool:
+    """Whether a copy of the target's pod is about to be made for a profile."""
+    return state == "Probing" and spec.probes.profiler is not None
 
 
 def _config_maps(spec: TuningSpec) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from infertune.api.conditions import Observation
 from infertune.api.node_status import ProbeSummary
 from infertune.core.manifests.naming import probe_job_name
 from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job, versions_job
+from infertune.core.manifests.target_probe import profiler_job
 from infertune.core.node_driver import recorded_driver
 from infertune.core.plan import CreateObject, Effect, Event
 from infertune.core.render import number
@@ -17,8 +18,10 @@ from infertune.core.snapshot import JobRole, JobView, ProbeFailure, RawObject
 from infertune.core.states.cleanup import delete_job
 from infertune.core.states.ground import ground_moved
 from infertune.core.states.pending import not_there
+from infertune.core.states.profiling import not_profiled
 from infertune.core.story import Context, Outcome
 from infertune_probes.contract.load import Envelope
+from infertune_probes.contract.profiler_result import ProfilerResult
 
 WAIT_SECONDS = 5.0
 _LONGEST_SUMMARY = 512
@@ -34,8 +37,7 @@ def probing(context: Context) -> Outcome:
     moved = ground_moved(context, resolved)
     if moved is not None:
         return moved
-    probes = _probes(context, resolved)
-    wanted = [(probe, node) for node in context.status.target.nodes for probe in probes]
+    wanted = _wanted(context, resolved)
     kept = [s for s in context.status.probes if (s.probe, s.node) in set(wanted)]
     recorded = {(summary.probe, summary.node) for summary in kept}
     by_name = {job.name: job for job in context.snapshot.jobs}
@@ -48,6 +50,8 @@ def probing(context: Context) -> Outcome:
         job = by_name.get(probe_job_name(context.tuning, probe, node))
         if (probe, node) in recorded:
             effects.extend([] if job is None else [delete_job(context.key, job)])
+        elif job is None and probe == "profiler" and (refusal := not_profiled(context, node)):
+            fresh.append(refusal)
         elif job is None:
             effects.append(CreateObject(_manifest(context, resolved, probe, node)))
         else:
@@ -65,6 +69,15 @@ def probing(context: Context) -> Outcome:
     if len(recorded) < len(wanted):
         return Outcome(effects=tuple(effects), requeue_seconds=WAIT_SECONDS)
     return _gate(context, tuple(kept), tuple(effects))
+
+
+def _wanted(context: Context, resolved: Resolved) -> list[tuple[JobRole, str]]:
+    """Return the probes and their nodes; a model is the same everywhere and profiled once."""
+    nodes = context.status.target.nodes
+    wanted = [(probe, node) for node in nodes for probe in _probes(context, resolved)]
+    if context.spec.probes.profiler is not None:
+        wanted += [("profiler", node) for node in nodes[:1]]
+    return wanted
 
 
 def _probes(context: Context, resolved: Resolved) -> tuple[JobRole, ...]:
@@ -85,17 +98,21 @@ def _manifest(context: Context, resolved: Resolved, probe: JobRole, node: str) -
         return gpu_check_job(context.tuning, context.spec, resolved, node, installation)
     if probe == "versions":
         return versions_job(context.tuning, resolved, node, installation)
+    if probe == "profiler":
+        return profiler_job(context.tuning, context.spec, resolved, node, installation)
     return benchmark_job(context.tuning, resolved, node, installation)
 
 
 def _summary(context: Context, job: JobView, probe: JobRole, node: str) -> ProbeSummary | None:
     if isinstance(job.result, Envelope):
+        read = job.result.result
         return ProbeSummary(
             probe=probe,
             node=node,
             verdict=job.result.verdict,
             summary=sentence(job.result),
             driver=recorded_driver(job.result.versions),
+            bound=read.bound if isinstance(read, ProfilerResult) else None,
         )
     if isinstance(job.result, ProbeFailure):
         words = f"{job.result.reason}: {job.result.message}"
