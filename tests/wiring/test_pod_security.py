@@ -17,6 +17,7 @@ from infertune.core.manifests.probe_jobs import (
     load_job,
     versions_job,
 )
+from infertune.core.manifests.target_probe import profiler_job
 from infertune.core.manifests.trial_server import Setting, server_job
 from infertune.core.resolve import Resolved, resolve
 from infertune.core.snapshot import Key, RawObject
@@ -72,6 +73,12 @@ def server(security: dict[str, Any] | None) -> RawObject:
     return server_job(tuning, spec_of(), "t", values, resolved, Setting(INSTALLATION))
 
 
+def profiler(security: dict[str, Any] | None) -> RawObject:
+    asked = {"profiler": {"entry": "server.model:predict"}}
+    spec, resolved = spec_of(probes=asked), resolved_of(security)
+    return profiler_job(tuning_of(), spec, resolved, "node-1", INSTALLATION)
+
+
 def admit(plane: Plane, namespace: str, job: RawObject) -> RawObject:
     """Ask the server to admit the Job's pod, without making it."""
     template = copy.deepcopy(dict(job["spec"]["template"]))
@@ -125,3 +132,21 @@ def test_a_trial_needs_no_more_and_no_less_than_its_target(plane: Plane, restric
     """A target that could not start there is refused as a trial as well, by name of the rule."""
     with pytest.raises(Refused, match='violates PodSecurity "restricted'):
         admit(plane, restricted, server(None))
+
+
+def test_a_profile_of_a_locked_target_is_admitted_where_only_restricted_pods_are(
+    plane: Plane, restricted: str
+) -> None:
+    admitted = admit(plane, restricted, profiler(LOCKED))["spec"]
+    (layer,) = admitted["initContainers"]
+    (container,) = admitted["containers"]
+    assert admitted["automountServiceAccountToken"] is False
+    assert container["securityContext"] == LOCKED
+    assert layer["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_a_profile_of_a_careless_target_is_refused_there_like_the_target_itself(
+    plane: Plane, restricted: str
+) -> None:
+    with pytest.raises(Refused, match="violates PodSecurity"):
+        admit(plane, restricted, profiler(None))

@@ -111,7 +111,13 @@ def _layer(probe_image: str) -> dict[str, Any]:
     layer = probe_container(
         probe_image, ["infertune_probes.bundle", "--output", BUNDLE_PATH], "500m"
     )
-    nobody = {"runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532}
+    # The pod's own security is the target's and may say nothing; this container says all itself.
+    nobody = {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
     return {
         **layer,
         "name": _BUNDLE,
