@@ -69,6 +69,7 @@ def test_lists_say_how_they_merge(crd: dict[str, Any]) -> None:
     }
     assert {path: kind for path, kind in lists.items() if kind != "atomic"} == {
         ".spec.knobs.batchSize.values": "set",
+        ".spec.knobs.imageVersions": "map",
         ".spec.knobs.images": "set",
         ".spec.knobs.settings": "map",
         ".spec.knobs.settings[].values": "set",

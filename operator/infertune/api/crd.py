@@ -94,7 +94,19 @@ SPEC_RULES: dict[str, tuple[Rule, ...]] = {
             ".resource",
         ),
     ),
+    "ImageVersions": (
+        Rule(
+            "has(self.cuda) || has(self.torch)",
+            "imageVersions needs cuda or torch: add one",
+        ),
+    ),
     "Knobs": (
+        Rule(
+            "!has(self.imageVersions) || self.imageVersions.all(x, has(self.images)"
+            " && x.image in self.images)",
+            "an image of imageVersions is not in knobs.images: add it there",
+            ".imageVersions",
+        ),
         Rule(
             "has(self.batchSize) || (has(self.images) && size(self.images) > 0)"
             " || (has(self.settings) && size(self.settings) > 0)",
@@ -137,7 +149,7 @@ SPEC_RULES: dict[str, tuple[Rule, ...]] = {
 SPEC_DIALECT = Dialect(
     rules=SPEC_RULES,
     sets=frozenset(("values", "images", "dropInitContainers", "emptyVolumes")),
-    map_keys={"settings": "name"},
+    map_keys={"settings": "name", "imageVersions": "image"},
 )
 STATUS_DIALECT = Dialect(map_keys={"conditions": "type"}, keep_defaults=False)
 
