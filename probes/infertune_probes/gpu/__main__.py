@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from infertune_probes.contract.emit import add_arguments, sinks_from
 from infertune_probes.contract.session import ProbeSession
 from infertune_probes.gpu import live
 from infertune_probes.gpu.health import judge_health
-from infertune_probes.gpu.presence import judge_agreement, judge_presence
+from infertune_probes.gpu.presence import judge_agreement, judge_presence, uuids_by_address
 from infertune_probes.gpu.section import measure, result_section, tables
 from infertune_probes.gpu.surroundings import survey
 from infertune_probes.gpu.tenants import Tenant, judge_tenants, proc_owner, tenants
@@ -33,7 +34,8 @@ KERNEL_LOG = "dev/kmsg"
 _BUSY_WINDOW_SECONDS = 10.0
 # Witnesses: NVML alone, then the others at once; the window has a deadline of its own.
 _ROUNDS = 3
-_MOST_SAMPLES = 2000
+# A sample of one device takes some 2 kB until the window is over.
+_MOST_SAMPLES = 1000
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -63,7 +65,7 @@ def _examine(session: ProbeSession, options: argparse.Namespace, seconds: float)
     for device in sight.nvml.devices:
         session.findings += judge_health(device)
     if sight.nvml.count or sight.bus.count or log.events:
-        session.findings += judge_xids(log)
+        session.findings += judge_xids(log, uuids_by_address(sight))
     window = Window(options.interval) if seconds and sight.nvml.count else None
     session.result = result_section(sight, log, None, {})
     if window is not None and not sight.nvml.hung:
@@ -99,10 +101,14 @@ def _users(sight: Sight, window: Window | None, proc: Path) -> dict[int, list[Te
 
 
 def _watch(options: argparse.Namespace) -> int:
-    nvml = ask_nvml(options.deadline_seconds)
-    return live.run(
-        list(nvml.devices), options.watch, options.count, options.format, options.deadline_seconds
-    )
+    # Whoever ends it, from the keyboard or from outside, ends it in order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        devices = list(ask_nvml(options.deadline_seconds).devices)
+    except KeyboardInterrupt:
+        return 0
+    every, count = options.watch, options.count
+    return live.run(devices, every, count, options.format, options.deadline_seconds)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -106,6 +106,16 @@ def address_of(bus_id: str | None) -> str | None:
     return found.group(1) if found else None
 
 
+def uuids_by_address(sight: Sight) -> dict[str, str]:
+    """Return the UUIDs of the devices by their address as the kernel writes it."""
+    found = {}
+    for device in sight.nvml.devices:
+        address, uuid = address_of(device.words("pciBusId")), device.words("uuid")
+        if address is not None and uuid is not None:
+            found[address] = uuid
+    return found
+
+
 def _missing(sight: Sight, missing: list[BusDevice]) -> Finding:
     around = sight.around
     evidence = f"{', '.join(each.address for each in missing)}; {sight.describe()}"

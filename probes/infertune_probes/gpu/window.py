@@ -28,6 +28,8 @@ _COURSES = (
     "smClockMegahertz",
 )
 _MOST_POINTS = 300
+# In an envelope of many devices each has fewer points, so that it stays small.
+_MOST_POINTS_OF_ALL = 2400
 
 
 @dataclass(frozen=True)
@@ -202,12 +204,13 @@ def device_window(window: Window, index: int) -> dict[str, object]:
             for grown in [growth(samples, name)]
             if grown is not None
         },
-        "courses": _courses(samples),
+        "courses": _courses(samples, len(window.indices)),
     }
 
 
-def _courses(samples: list[DeviceSample]) -> dict[str, list[list[float]]]:
-    step = max(1, -(-len(samples) // _MOST_POINTS))
+def _courses(samples: list[DeviceSample], devices: int) -> dict[str, list[list[float]]]:
+    most = min(_MOST_POINTS, max(1, _MOST_POINTS_OF_ALL // devices))
+    step = max(1, -(-len(samples) // most))
     courses = {
         name: [
             [round(sample.at_seconds, 2), sample.values[name]]

@@ -22,6 +22,7 @@ from infertune_probes.gpu.codes import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from infertune_probes.contract.envelope import Finding
@@ -103,8 +104,11 @@ def events_in(text: str) -> list[Xid]:
     return found
 
 
-def judge_xids(log: KernelLog) -> list[Finding]:
-    """Return one finding per class of errors; one that says there are none, or that none knows."""
+def judge_xids(log: KernelLog, uuids: Mapping[str, str]) -> list[Finding]:
+    """Return one finding per class of errors; one that says there are none, or that none knows.
+
+    `uuids` names the devices by their PCI address, which the log writes without the function.
+    """
     if log.events is None:
         return [XID_UNKNOWN.unknown(f"the kernel log cannot be read: {log.reason}")]
     if not log.events:
@@ -114,17 +118,21 @@ def judge_xids(log: KernelLog) -> list[Finding]:
     other = [event for event in log.events if event.number not in HARDWARE | APPLICATION]
     findings = []
     if hardware:
-        findings.append(XID_HARDWARE.failed(_told(hardware)))
+        findings.append(XID_HARDWARE.failed(_told(hardware, uuids)))
     if application:
-        findings.append(XID_APPLICATION.warned(_told(application)))
+        findings.append(XID_APPLICATION.warned(_told(application, uuids)))
     if other:
-        findings.append(XID_OTHER.warned(_told(other)))
+        findings.append(XID_OTHER.warned(_told(other, uuids)))
     return findings
 
 
-def _told(events: list[Xid]) -> str:
+def _told(events: list[Xid], uuids: Mapping[str, str]) -> str:
+    known = {address.partition(".")[0]: uuid for address, uuid in uuids.items()}
     counts: dict[tuple[str, int], int] = {}
     for event in events:
         counts[event.address, event.number] = counts.get((event.address, event.number), 0) + 1
-    told = ", ".join(f"XID {n} on {address} ({times}x)" for (address, n), times in counts.items())
+    told = ", ".join(
+        f"XID {number} on {known.get(address.partition('.')[0], address)} ({times}x)"
+        for (address, number), times in counts.items()
+    )
     return f"{told}; last: {events[-1].words or 'no words'}"

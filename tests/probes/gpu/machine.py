@@ -82,9 +82,13 @@ class Machine:
         """Put a torch (and only it) in front: `devices`, `cuda`, `complaint`."""
         self.env["FAKE_TORCH"] = repr(facts)
 
+    def tensorflow(self, **facts: object) -> None:
+        """Put a TensorFlow in front: `devices`, `cuda`."""
+        self.env["FAKE_TENSORFLOW"] = repr(facts)
+
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("NVIDIA_", "CUDA_"))}
-        paths = [str(LIBRARIES)] if "FAKE_TORCH" in self.env else []
+        paths = [str(LIBRARIES)] if any(name.startswith("FAKE_") for name in self.env) else []
         tools = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
         found = {**kept, "PATH": tools, "NVML_SCENARIO": str(self.folder / "scenario")}
         if self.library is not None:

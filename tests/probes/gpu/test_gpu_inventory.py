@@ -306,6 +306,29 @@ def test_torch_that_sees_fewer_devices_quotes_the_variable(machine: Machine) -> 
     assert evidence(ran, "TORCH_DISAGREES").startswith("CUDA_VISIBLE_DEVICES=0; torch 2.8.0")
 
 
+def test_a_tensorflow_without_cuda_is_a_warning_beside_a_torch_that_works(
+    machine: Machine,
+) -> None:
+    machine.driver(h100())
+    machine.torch(devices=["NVIDIA H100 80GB HBM3"], cuda="12.8")
+    machine.tensorflow()
+    ran = machine.run()
+    assert (ran.exit_code, verdicts(ran)["TENSORFLOW_SEES_NONE"]) == (0, "warn")
+    assert evidence(ran, "TENSORFLOW_SEES_NONE").endswith(
+        "torch: 1; tensorflow: 0; built for CUDA none"
+    )
+
+
+def test_a_library_that_cannot_be_imported_says_why(machine: Machine) -> None:
+    machine.driver(h100())
+    machine.tensorflow(devices=["/physical_device:GPU:0"], cuda="12.5")
+    seen = {
+        source.name: (source.devices, source.reason) for source in gpu_result(machine.run()).sources
+    }
+    assert seen["tensorflow"] == (1, None)
+    assert seen["torch"] == (None, "cannot be imported: not one of this test")
+
+
 def test_nothing_of_the_section_is_lost_on_the_way(machine: Machine) -> None:
     """What the envelope says is what the load side has read, word for word."""
     machine.driver(h100(), t4(1))

@@ -10,6 +10,8 @@ import pty
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.probes.gpu.machine import child_of, ended, interrupt, wait_for_samples
 from tests.probes.gpu.scenarios import GIB, h100, t4, uuid_of
 
@@ -57,12 +59,13 @@ def test_the_table_says_what_is_not_known_with_a_question_mark(machine: Machine)
     assert row.split() == words.split()
 
 
-def test_ctrl_c_ends_it_cleanly_and_leaves_no_child(machine: Machine) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "kill"])
+def test_whoever_ends_it_ends_it_cleanly_and_leaves_no_child(machine: Machine, number: int) -> None:
     machine.driver(h100())
     process = machine.start("--watch", "0.1", "--format", "jsonl")
     wait_for_samples(process)
     child = child_of(process)
-    stdout, stderr = interrupt(process, signal.SIGINT)
+    stdout, stderr = interrupt(process, number)
     assert (process.returncode, stderr) == (0, "")
     assert len(stdout.splitlines()) >= 1
     assert ended(child, within_seconds=5.0)
@@ -91,12 +94,12 @@ def test_a_terminal_is_redrawn_from_its_top(machine: Machine) -> None:
 
 def test_a_driver_that_hangs_ends_the_watching_and_names_the_call(machine: Machine) -> None:
     machine.driver(h100(memory_clock="2619,hang"))
-    process = machine.start("--watch", "0.1", "--format", "csv", "--deadline-seconds", "3")
+    process = machine.start("--watch", "0.1", "--format", "csv", "--deadline-seconds", "4")
     stdout, stderr = process.communicate(timeout=20)
     assert (process.returncode, len(stdout.splitlines())) == (1, 2)
     assert stderr == (
         "the watching ended after 1 samples in nvmlDeviceGetClockInfo of device 0: "
-        "no answer within 3.1 s\n"
+        "no answer within 4.1 s\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from infertune_probes.gpu.window import DeviceSample, Window, device_window, growth
 from tests.probes.gpu.machine import Machine, codes_of, evidence, gpu_result, verdicts
 from tests.probes.gpu.scenarios import GIB, LOST, Value, h100, uuid_of
 
@@ -130,7 +131,7 @@ def test_a_device_at_rest_is_not_judged_by_its_link_or_its_clocks(machine: Machi
 
 def test_a_window_that_the_driver_ends_keeps_what_there_was(machine: Machine) -> None:
     machine.driver(h100(sm_clock="345,1980,hang"))
-    ran = machine.run(*WATCH, "--deadline-seconds", "3")
+    ran = machine.run(*WATCH, "--deadline-seconds", "4")
     assert (ran.exit_code, verdicts(ran)["WINDOW_CUT"]) == (1, "fail")
     assert "2 samples in nvmlDeviceGetClockInfo of device 0: no answer" in evidence(
         ran, "WINDOW_CUT"
@@ -182,9 +183,38 @@ def test_use_that_the_driver_does_not_tell_is_unknown(machine: Machine) -> None:
     assert (ran.exit_code, verdicts(ran)["GPU_USE_UNKNOWN"]) == (0, "unknown")
 
 
+def test_the_course_of_a_long_window_is_thinned_and_shared_by_the_devices() -> None:
+    """1,000 samples: one device keeps every 4th (250), each of sixteen every 7th (143)."""
+    for devices, points in ((1, 250), (16, 143)):
+        window = Window(1.0)
+        window.samples = [
+            DeviceSample(float(at), index, {"smPercent": 1.0}, {}, None, (), (), None)
+            for index in range(devices)
+            for at in range(1000)
+        ]
+        courses = device_window(window, 0)["courses"]
+        assert isinstance(courses, dict)
+        assert len(courses["smPercent"]) == points
+
+
+@pytest.mark.parametrize(
+    ("counts", "grown"),
+    [([], None), ([5], None), ([5, 5], 0), ([5, 7, 8], 3), ([5, 7, 1, 2], 4)],
+    ids=["never", "once", "still", "growing", "after-the-driver-was-loaded-anew"],
+)
+def test_a_counter_that_was_read_once_says_nothing_about_growth(
+    counts: list[int], grown: int | None
+) -> None:
+    samples = [
+        DeviceSample(float(at), 0, {}, {"pcieReplays": count}, None, (), (), None)
+        for at, count in enumerate(counts)
+    ]
+    assert growth(samples, "pcieReplays") == grown
+
+
 def test_more_samples_than_the_probe_can_hold_are_refused_with_the_fix(machine: Machine) -> None:
     machine.driver(h100())
     process = machine.start("--window", "3600", "--interval", "0.1")
     _, stderr = process.communicate(timeout=20)
     assert process.returncode == 2
-    assert "--window 3600 has more than 2000 samples; raise --interval" in stderr
+    assert "--window 3600 has more than 1000 samples; raise --interval" in stderr

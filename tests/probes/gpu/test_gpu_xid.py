@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from infertune_probes.gpu.xid import Xid, events_in, judge_xids, read_kernel_log
-from tests.probes.gpu.machine import Machine, gpu_result, verdicts
-from tests.probes.gpu.scenarios import h100
+from tests.probes.gpu.machine import Machine, evidence, gpu_result, verdicts
+from tests.probes.gpu.scenarios import h100, uuid_of
 
 FALLEN = "GPU has fallen off the bus."
 LOG = """\
@@ -36,9 +36,9 @@ def test_events_have_address_number_and_the_driver_s_words() -> None:
 def test_who_is_to_blame(machine: Machine, number: int, code: str, verdict: str) -> None:
     log = machine.root / "dev/kmsg"
     log.write_text(f"4,1,1,-;NVRM: Xid (PCI:0000:3b:00): {number}, words\n")
-    (finding,) = judge_xids(read_kernel_log(log))
+    (finding,) = judge_xids(read_kernel_log(log), {"0000:3b:00.0": "GPU-a"})
     assert (finding.code, finding.verdict) == (code, verdict)
-    assert finding.evidence == f"XID {number} on 0000:3b:00 (1x); last: words"
+    assert finding.evidence == f"XID {number} on GPU-a (1x); last: words"
 
 
 def test_the_probe_tells_hardware_and_program_apart(machine: Machine) -> None:
@@ -46,6 +46,8 @@ def test_the_probe_tells_hardware_and_program_apart(machine: Machine) -> None:
     (machine.root / "dev/kmsg").write_text(LOG)
     ran = machine.run()
     assert ran.exit_code == 1
+    assert evidence(ran, "XID_HARDWARE").startswith(f"XID 79 on {uuid_of(0)} (1x); last: pid=1")
+    assert evidence(ran, "XID_APPLICATION").startswith("XID 31 on 0000:3c:00 (1x)")
     told = {code: verdict for code, verdict in verdicts(ran).items() if code.startswith("XID")}
     assert told == {"XID_HARDWARE": "fail", "XID_APPLICATION": "warn"}
     assert [(x.address, x.number) for x in gpu_result(ran).xids or ()] == [

@@ -6,7 +6,10 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-_FACTS: Any = ast.literal_eval(os.environ["FAKE_TORCH"])
+_FACTS: Any = ast.literal_eval(os.environ.get("FAKE_TORCH") or "None")
+if _FACTS is None:
+    msg = "not one of this test"
+    raise ImportError(msg)
 
 __version__ = "2.8.0"
 version = SimpleNamespace(cuda=_FACTS.get("cuda"), hip=None)
