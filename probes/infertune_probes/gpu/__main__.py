@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from infertune_probes.contract.emit import add_arguments, sinks_from
 from infertune_probes.contract.session import ProbeSession
+from infertune_probes.contract.software import software_here
 from infertune_probes.gpu import live
 from infertune_probes.gpu.health import judge_health
 from infertune_probes.gpu.presence import judge_agreement, judge_presence, uuids_by_address
@@ -59,6 +60,7 @@ def _examine(session: ProbeSession, options: argparse.Namespace, seconds: float)
     """Look, watch, and judge; after each step the session holds what is known so far."""
     root: Path = options.root
     sight = look(survey(root, os.environ), options.deadline_seconds)
+    session.software = software_here(sight.torch.words.get("version"))
     log = read_kernel_log(options.kernel_log or root / KERNEL_LOG)
     session.findings += judge_presence(sight, required=options.require)
     session.findings += judge_agreement(sight)
@@ -101,8 +103,10 @@ def _users(sight: Sight, window: Window | None, proc: Path) -> dict[int, list[Te
 
 
 def _watch(options: argparse.Namespace) -> int:
-    # Whoever ends it, from the keyboard or from outside, ends it in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Whoever ends it, from the keyboard or from outside, ends it in order; a shell starts what runs
+    # in its background with SIGINT ignored, and Python then installs no handler of its own.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     try:
         devices = list(ask_nvml(options.deadline_seconds).devices)
     except KeyboardInterrupt:

@@ -143,7 +143,7 @@ def evidence(ran: Ran, code: str) -> str:
 def child_of(process: subprocess.Popen[str]) -> int:
     """Return the first child of the process, as soon as there is one."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not (found := children.read_text().split()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return int(found[0])
@@ -152,7 +152,7 @@ def child_of(process: subprocess.Popen[str]) -> int:
 def wait_for_samples(process: subprocess.Popen[str]) -> None:
     """Wait until the child that samples has written some; a sample takes some 3,000 bytes."""
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for child in children.read_text().split():
             try:
@@ -180,7 +180,7 @@ def ended(pid: int, within_seconds: float) -> bool:
 
 def interrupt(process: subprocess.Popen[str], number: int = signal.SIGTERM) -> tuple[str, str]:
     process.send_signal(number)
-    return process.communicate(timeout=15)
+    return process.communicate(timeout=60)
 
 
 def codes_of(ran: Ran, *wanted: str) -> Sequence[str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Long enough for the start of a child on a busy machine.
-SOON = ("--deadline-seconds", "4")
+SOON = ("--deadline-seconds", "8")
 
 
 @pytest.mark.parametrize(("on_bus", "code"), [(1, 1), (0, 0)])
@@ -36,10 +36,10 @@ def test_a_hung_start_is_a_finding_within_the_deadline(
     machine.driver(init="hang", bus=on_bus)
     ran = machine.run(*SOON)
     assert (ran.exit_code, ran.codes[0]) == (code, "NVML_HUNG")
-    words = "in nvmlInit: no answer within 4 s"
+    words = "in nvmlInit: no answer within 8 s"
     assert evidence(ran, "NVML_HUNG").startswith(words)
     assert "torch: not asked, because NVML hung" in evidence(ran, "NVML_HUNG")
-    assert time.monotonic() - began < 12.0
+    assert time.monotonic() - began < 25.0
 
 
 def test_a_call_that_hangs_is_named_and_the_devices_before_it_are_kept(machine: Machine) -> None:
@@ -47,7 +47,7 @@ def test_a_call_that_hangs_is_named_and_the_devices_before_it_are_kept(machine: 
     ran = machine.run(*SOON)
     assert ran.exit_code == 1
     assert evidence(ran, "NVML_HUNG").startswith(
-        "in nvmlDeviceGetPowerUsage of device 1: no answer within 4 s"
+        "in nvmlDeviceGetPowerUsage of device 1: no answer within 8 s"
     )
     assert evidence(ran, "DEVICE_HEALTHY").startswith(f"device 0 ({uuid_of(0)})")
     assert [device.index for device in gpu_result(ran).devices] == [0]
@@ -120,7 +120,7 @@ def test_sigterm_while_nvml_hangs_leaves_a_partial_envelope_and_no_child(machine
     envelope = parse_log(stdout, parse_summary(message.read_text()).sha256)
     assert (process.returncode, envelope.partial) == (2, True)
     assert [finding.code for finding in envelope.findings] == ["INTERRUPTED"]
-    assert ended(child, within_seconds=5.0)
+    assert ended(child, within_seconds=20.0)
 
 
 def test_a_torch_that_hangs_costs_its_deadline_and_nothing_else(machine: Machine) -> None:
@@ -128,7 +128,7 @@ def test_a_torch_that_hangs_costs_its_deadline_and_nothing_else(machine: Machine
     machine.torch(hang=60, cuda="12.8")
     ran = machine.run(*SOON)
     seen = {source.name: source.reason for source in gpu_result(ran).sources}
-    assert seen["torch"] == "no answer within 4 s"
+    assert seen["torch"] == "no answer within 8 s"
     assert verdicts(ran)["DEVICE_HEALTHY"] == "pass"
 
 

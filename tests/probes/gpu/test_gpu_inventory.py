@@ -96,6 +96,8 @@ def test_a_healthy_h100_on_which_all_agree(machine: Machine) -> None:
     assert (device.clocks.sm_megahertz, device.clocks.max_sm_megahertz) == (345, 1980)
     assert [link.active for link in device.nvlinks or ()] == [True] * 18
     assert device.unread["pages.pending"] == "Not Supported"
+    assert ran.envelope.software is not None
+    assert ran.envelope.software.torch == "2.8.0"
 
 
 def test_a_healthy_t4_has_pages_in_place_of_rows_and_a_link_that_rests(machine: Machine) -> None:
@@ -214,6 +216,22 @@ def test_a_container_that_was_given_one_of_eight_says_so(machine: Machine) -> No
         f"NVIDIA_VISIBLE_DEVICES={uuid_of(3)}, 1 device files; 0000:3b:00.0, 0000:3c:00.0, "
         "0000:3d:00.0, 0000:3f:00.0"
     )
+
+
+@pytest.mark.parametrize(
+    ("env", "files"),
+    [
+        pytest.param({"NVIDIA_VISIBLE_DEVICES": "0"}, 2, id="by-the-variable"),
+        pytest.param({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, 1, id="by-the-device-files"),
+    ],
+)
+def test_either_sign_is_enough_that_a_container_was_given_less(
+    machine: Machine, env: dict[str, str], files: int
+) -> None:
+    machine.driver(h100(), bus=2)
+    machine.device_files(files)
+    machine.env |= env
+    assert verdicts(machine.run())["FEWER_THAN_HOST"] == "pass"
 
 
 def test_a_device_on_the_bus_that_another_driver_holds_is_named_with_it(machine: Machine) -> None:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from typing import TYPE_CHECKING
+
 import pytest
 
 from infertune_probes.gpu.xid import Xid, events_in, judge_xids, read_kernel_log
 from tests.probes.gpu.machine import Machine, evidence, gpu_result, verdicts
 from tests.probes.gpu.scenarios import h100, uuid_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FALLEN = "GPU has fallen off the bus."
 LOG = """\
@@ -33,8 +40,8 @@ def test_events_have_address_number_and_the_driver_s_words() -> None:
         (61, "XID_OTHER", "warn"),
     ],
 )
-def test_who_is_to_blame(machine: Machine, number: int, code: str, verdict: str) -> None:
-    log = machine.root / "dev/kmsg"
+def test_who_is_to_blame(tmp_path: Path, number: int, code: str, verdict: str) -> None:
+    log = tmp_path / "kmsg"
     log.write_text(f"4,1,1,-;NVRM: Xid (PCI:0000:3b:00): {number}, words\n")
     (finding,) = judge_xids(read_kernel_log(log), {"0000:3b:00.0": "GPU-a"})
     assert (finding.code, finding.verdict) == (code, verdict)
@@ -71,9 +78,33 @@ def test_the_log_may_lie_elsewhere(machine: Machine) -> None:
     assert verdicts(machine.run("--kernel-log", str(elsewhere)))["XID_HARDWARE"] == "fail"
 
 
-def test_a_flood_of_events_is_bounded(machine: Machine) -> None:
-    log = machine.root / "dev/kmsg"
-    log.write_text("4,1,1,-;NVRM: Xid (PCI:0000:3b:00): 13, again\n" * 100_000)
+def test_a_record_that_is_overwritten_while_it_is_read_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """/dev/kmsg gives a record per read, EPIPE for a lost one, and EAGAIN at its end."""
+    answers: list[bytes | int] = [
+        b"4,1,1,-;NVRM: Xid (PCI:0000:3b:00): 79, first\n",
+        errno.EPIPE,
+        b"4,9,9,-;NVRM: Xid (PCI:0000:3b:00): 79, second\n",
+        errno.EAGAIN,
+    ]
+
+    def read(_descriptor: int, _size: int) -> bytes:
+        answer = answers.pop(0)
+        if isinstance(answer, int):
+            raise OSError(answer, "as the kernel says")
+        return answer
+
+    log = tmp_path / "kmsg"
+    log.write_text("")
+    monkeypatch.setattr(os, "read", read)
+    found = read_kernel_log(log)
+    assert [event.words for event in found.events or ()] == ["first", "second"]
+
+
+def test_a_flood_of_events_is_bounded(tmp_path: Path) -> None:
+    log = tmp_path / "kmsg"
+    log.write_text("4,1,1,-;NVRM: Xid (PCI:0000:3b:00): 13, again\n" * 1000)
     found = read_kernel_log(log)
     assert found.events is not None
     assert len(found.events) == 200
