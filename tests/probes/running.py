@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infertune_probes.contract.load import Envelope, parse_envelope
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,13 @@ def run_probe(
     )
     assert output.exists(), done.stderr
     return Ran(done.returncode, parse_envelope(output.read_bytes()), done.stdout, done.stderr)
+
+
+def until_it_handles(number: signal.Signals, pid: int) -> None:
+    """Wait until a process handles a signal itself (the mask SigCgt of proc(5))."""
+    deadline, bit = time.monotonic() + 20, 1 << (number - 1)
+    while time.monotonic() < deadline:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+        if int(status.partition("SigCgt:")[2].split()[0], 16) & bit:
+            return
+        time.sleep(0.05)

@@ -129,6 +129,9 @@ class SmallMachine:
     def room_bytes(self) -> int | None:
         return 100 << 20
 
+    def size_for(self, size: int, dtype: str) -> int:
+        return size
+
     def needed_bytes(self, size: int, dtype: str) -> int:
         return 12 * size * size
 

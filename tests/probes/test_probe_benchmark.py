@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import signal
+import subprocess
+import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +14,9 @@ import pytest
 from infertune_probes.benchmark import judgement, plan
 from infertune_probes.benchmark.timing import agree, time_operation
 from infertune_probes.contract.host import cpu_limit, memory_limit_bytes, usable_cores
+from infertune_probes.contract.load import parse_envelope
 from infertune_probes.contract.load_result import BenchmarkResult
-from tests.probes.running import run_probe
+from tests.probes.running import run_probe, until_it_handles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,3 +186,34 @@ def test_cgroup_limits_are_read_or_not_known(
     assert usable_cores(tmp_path) >= 1
     if cpus is not None:
         assert usable_cores(tmp_path) == 1
+
+
+def test_sigterm_keeps_what_was_measured(tmp_path: Path) -> None:
+    """The small size is there before the large one is through its hundredth part."""
+    output = tmp_path / "envelope.json"
+    flags = ("--seconds", "300", "--sizes", "32,64", "--device", "cpu", "--output", str(output))
+    command = [sys.executable, "-m", "infertune_probes.benchmark", *flags]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        until_it_handles(signal.SIGTERM, process.pid)
+        time.sleep(3.0)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    envelope = parse_envelope(output.read_bytes())
+    assert (process.returncode, envelope.partial) == (2, True)
+    assert "INTERRUPTED" in {finding.code for finding in envelope.findings}
+    assert isinstance(envelope.result, BenchmarkResult)
+
+
+def test_an_envelope_goes_through_a_pipe_into_the_validator() -> None:
+    probe = [sys.executable, "-m", "infertune_probes.benchmark", "--device", "cpu"]
+    made = subprocess.run(
+        [*probe, "--seconds", "0.5", "--sizes", "32,64", "--output", "-"],
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    validator = [sys.executable, "-m", "infertune_probes.contract", "validate", "-"]
+    told = subprocess.run(
+        validator, input=made.stdout, capture_output=True, timeout=60, check=True
+    ).stdout.decode()
+    assert "probe benchmark" in told

@@ -9,14 +9,17 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from infertune_probes.contract.load import parse_envelope
 from infertune_probes.contract.system_result import SystemResult
-from tests.probes.running import run_probe
+from tests.probes.running import run_probe, until_it_handles
 from tests.probes.trees import plant
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PROBE = (sys.executable, "-m", "infertune_probes.system")
 # Ends the process at the first attempt to open a file for writing, or to change the file system.
@@ -176,21 +179,11 @@ def test_a_bad_flag_is_refused_with_its_value(flags: tuple[str, ...]) -> None:
     assert repr(flags[-1]) in done.stderr
 
 
-def until_it_listens(pid: int) -> None:
-    """Wait until the process handles SIGTERM itself (the mask SigCgt of proc(5))."""
-    deadline, bit = time.monotonic() + 20, 1 << (signal.SIGTERM - 1)
-    while time.monotonic() < deadline:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-        if int(status.partition("SigCgt:")[2].split()[0], 16) & bit:
-            return
-        time.sleep(0.05)
-
-
 def test_sigterm_within_the_window_gives_a_partial_envelope(tmp_path: Path) -> None:
     output = tmp_path / "envelope.json"
     command = [*PROBE, "--window", "60", "--output", str(output)]
     with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-        until_it_listens(process.pid)
+        until_it_handles(signal.SIGTERM, process.pid)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=10)
     envelope = parse_envelope(output.read_bytes())

@@ -45,6 +45,9 @@ class Backend(Protocol):
     def room_bytes(self) -> int | None:
         """Return the memory that may be used; None when it cannot be told."""
 
+    def size_for(self, size: int, dtype: str) -> int:
+        """Return the size itself, or the next one that the type can do."""
+
     def needed_bytes(self, size: int, dtype: str) -> int:
         """Return the most memory that a size takes, its check included."""
 

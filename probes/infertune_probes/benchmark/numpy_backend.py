@@ -40,6 +40,10 @@ class NumpyBackend:
         """Return the memory that is free for us."""
         return memory_room_bytes()
 
+    def size_for(self, size: int, dtype: str) -> int:  # noqa: ARG002  # one type only
+        """Return the size: BLAS takes any."""
+        return size
+
     def needed_bytes(self, size: int, dtype: str) -> int:  # noqa: ARG002  # one type only
         """Return what a size takes at its peak."""
         return _BYTES_PER_CELL * size * size

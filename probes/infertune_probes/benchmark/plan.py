@@ -111,7 +111,7 @@ def sweep(backend: Backend, sizes: Sequence[int], budget: Budget, swept: Swept) 
     room = backend.room_bytes()
     for dtype in backend.dtypes:
         last: Point | None = None
-        for size in sizes:
+        for size in sorted({backend.size_for(size, dtype) for size in sizes}):
             needed = backend.needed_bytes(size, dtype)
             if room is not None and needed > MEMORY_SHARE * room:
                 swept.left_out.append(

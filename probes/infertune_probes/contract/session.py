@@ -94,8 +94,6 @@ class ProbeSession:
 
     def __enter__(self) -> ProbeSession:  # noqa: PYI034  # Self is Python 3.11
         """Install the signal handlers."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._previous.append((number, signal.signal(number, _stop)))
         if self._deadline_seconds is not None:
             self._previous.append((signal.SIGALRM, signal.signal(signal.SIGALRM, _too_late)))
             self._watchdog = threading.Timer(
@@ -104,6 +102,10 @@ class ProbeSession:
             self._watchdog.daemon = True
             self._watchdog.start()
             signal.setitimer(signal.ITIMER_REAL, self._deadline_seconds)
+        # Last, and the kubelet's signal at the very last: what is raised in here is not yet in the
+        # block, so nobody would emit.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._previous.append((number, signal.signal(number, _stop)))
         return self
 
     def __exit__(
