@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infertune_probes.benchmark import judgement, plan
+from infertune_probes.benchmark.__main__ import _sweep
 from infertune_probes.benchmark.backends import Unsupported
 from infertune_probes.benchmark.plan import Point, Stream, Swept
+from infertune_probes.contract.emit import Sinks
 from infertune_probes.contract.gpu_peaks import peak_of
+from infertune_probes.contract.load import parse_envelope
+from infertune_probes.contract.load_result import BenchmarkResult
+from infertune_probes.contract.session import ProbeSession, Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 H100 = "NVIDIA H100 80GB HBM3"
 
@@ -163,6 +169,40 @@ def test_what_is_left_out_is_named_with_its_reason() -> None:
         f for f in judgement.findings_of(swept.points, swept.left_out) if f.verdict == "warn"
     ]
     assert finding.code == "SIZES_LEFT_OUT"
+
+
+class Interrupted(SmallMachine):
+    """The same, told to stop in the second size."""
+
+    def __init__(self) -> None:
+        self.size = 0
+
+    def prepare(self, size: int, dtype: str) -> None:
+        self.size = size
+
+    def multiply(self) -> float | None:
+        if self.size > 100:
+            raise Stopped
+        return 1e-3
+
+
+def test_what_was_measured_before_a_stop_is_told(tmp_path: Path) -> None:
+    sinks = Sinks(str(tmp_path / "envelope.json"), str(tmp_path / "termination"))
+    with ProbeSession("benchmark", sinks) as session:
+        session.result = {
+            "kind": "benchmark",
+            "device": "cpu",
+            "backend": "numpy",
+            "threads": 1,
+            "seed": 1,
+        }
+        budget = plan.Budget(0.1, time.perf_counter)
+        _sweep(Interrupted(), (100, 200), budget, Swept(), session)
+    envelope = parse_envelope((tmp_path / "envelope.json").read_bytes())
+    assert envelope.partial
+    assert isinstance(envelope.result, BenchmarkResult)
+    assert [point.size for point in envelope.result.matmul] == [100]
+    assert [f.code for f in envelope.findings] == ["BENCHMARK_MEASURED", "INTERRUPTED"]
 
 
 def test_streams_shrink_with_the_memory() -> None:
