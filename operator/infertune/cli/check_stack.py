@@ -57,7 +57,8 @@ class Answer:
 
     subject: str
     software: Software
-    software_from: str
+    software_from: str | None
+    not_read: str | None
     driver: Driver
     driver_from: str
     judgement: Judgement
@@ -101,7 +102,7 @@ def run_stack(arguments: argparse.Namespace) -> int:
         driver, driver_from = _driver(arguments)
         if arguments.image is None and arguments.torch is None and arguments.cuda is None:
             return _list_sets(driver, driver_from, as_json=arguments.json)
-        facts = _facts(arguments)
+        facts, unread = _facts(arguments)
     except (CannotCheck, KubectlError) as error:
         print(f"infertune: {error}", file=sys.stderr)
         return error.status
@@ -109,7 +110,8 @@ def run_stack(arguments: argparse.Namespace) -> int:
     answer = Answer(
         subject=arguments.image or software.name,
         software=software,
-        software_from=", ".join(facts.sources) or "nobody: neither registry nor tag names it",
+        software_from=" and ".join(facts.sources) or None,
+        not_read=unread,
         driver=driver,
         driver_from=driver_from,
         judgement=judge(software, driver),
@@ -149,22 +151,22 @@ def _driver_of_node(kubectl: Kubectl, name: str) -> tuple[Driver, str]:
     recorded = driver_recorded((tuning.get("status") or {} for tuning in tunings), name)
     if recorded is not None:
         return recorded, f"the last probe of versions on node {name}"
-    return Driver(), f"nobody: node {name} has no labels of a driver and no probe of versions"
+    return Driver(), f"not known: node {name} has no labels of a driver and no probe of versions"
 
 
-def _facts(arguments: argparse.Namespace) -> ImageFacts:
-    """Return what is known of the software that is meant."""
+def _facts(arguments: argparse.Namespace) -> tuple[ImageFacts, str | None]:
+    """Return what is known of the software that is meant, and why its config was not read."""
     given = Software(cuda=arguments.cuda, torch=arguments.torch)
     if arguments.image is None:
         # A wheel or a toolkit by itself brings no cuda-compat along.
-        return ImageFacts(replace(given, compat=False), ("the command line",))
+        return ImageFacts(replace(given, compat=False), ("the command line",)), None
     declared = None if given == Software() else given
     config, unread = _config(arguments)
     facts = facts_of(arguments.image, config, declared)
     told = tuple(
         "the command line" if source == "its declaration" else source for source in facts.sources
     )
-    return ImageFacts(facts.software, (*told, *([f"(not read: {unread})"] if unread else [])))
+    return ImageFacts(facts.software, told), unread
 
 
 def _config(arguments: argparse.Namespace) -> tuple[ImageConfig | None, str | None]:
@@ -174,7 +176,7 @@ def _config(arguments: argparse.Namespace) -> tuple[ImageConfig | None, str | No
         message = f"--image {arguments.image}: no image reference"
         raise CannotCheck(message)
     if arguments.offline:
-        return None, "--offline"
+        return None, f"{reference.registry} not asked: --offline"
     try:
         login = login_for(reference.registry, arguments.docker_config or default_path())
     except UnreadableConfig as error:
@@ -237,7 +239,9 @@ def _software_words(answer: Answer) -> str:
         ("NCCL", software.nccl),
     )
     parts = [f"{name} {version}" for name, version in named if version]
-    return f"{', '.join(parts) or 'not known'}; from {answer.software_from}"
+    source = f"; from {answer.software_from}" if answer.software_from else ""
+    unread = f" ({answer.not_read})" if answer.not_read else ""
+    return f"{', '.join(parts) or 'not known'}{source}{unread}"
 
 
 def _as_text(answer: Answer) -> str:
@@ -256,7 +260,11 @@ def _as_json(answer: Answer) -> str:
         "subject": answer.subject,
         "runs": answer.judgement.runs,
         **asdict(answer.judgement),
-        "software": {**asdict(answer.software), "from": answer.software_from},
+        "software": {
+            **asdict(answer.software),
+            "from": answer.software_from,
+            "notRead": answer.not_read,
+        },
         "driver": {**asdict(answer.driver), "from": answer.driver_from},
     }
     return json.dumps(document, indent=2)

@@ -123,7 +123,8 @@ def test_the_config_in_the_registry_answers_before_anything_is_pulled(
         login["auths"][server.host] = {"username": "reader", "password": "s3cret"}
         file.write_text(json.dumps(login))
         assert ask(*image, "--docker-config", str(file)) == 1
-    assert "token service answers 401" in unread["software"]["from"]
+    assert unread["software"]["from"] is None
+    assert "token service answers 401" in unread["software"]["notRead"]
     found = json.loads(capsys.readouterr().out)
     assert (found["runs"], found["kind"], found["software"]["from"]) == (
         False,
@@ -134,11 +135,28 @@ def test_the_config_in_the_registry_answers_before_anything_is_pulled(
 
 
 @pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        ("127.0.0.1:1/none:1", "not known (127.0.0.1:1 cannot be asked: no connection)"),
+        (
+            "127.0.0.1:1/nvidia/cuda:12.4.1-base-ubi9",
+            "CUDA 12.4.1; from its tag (127.0.0.1:1 cannot be asked: no connection)",
+        ),
+    ],
+)
+def test_a_registry_that_cannot_be_asked_is_told_beside_what_is_known(
+    capsys: pytest.CaptureFixture[str], image: str, words: str
+) -> None:
+    ask("--image", image, "--driver", "535.98")
+    assert f"  software  {words}" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
     ("node", "status", "driver"),
     [
         ("gpu-1", 0, "535.98 (CUDA 12.2) brand geforce; from labels of node gpu-1"),
         ("gpu-2", 0, "580.65.06 (CUDA 13.0); from the last probe of versions on node gpu-2"),
-        ("cpu-1", 3, "nobody: node cpu-1 has no labels of a driver and no probe of versions"),
+        ("cpu-1", 3, "not known: node cpu-1 has no labels of a driver and no probe of versions"),
     ],
 )
 def test_a_node_is_known_by_its_labels_or_its_last_probe(
