@@ -7,8 +7,9 @@ import pytest
 from infertune.api.status import Borrowed, Bounds
 from infertune.core.borrowing import give_back, give_up, lend, standing
 from infertune.core.loan_record import drop_note, loans_noted, note_loan
+from infertune.core.loan_return import lent_object, ways_back
 from infertune.core.ownership import managed_fields_of
-from infertune.core.plan import ScaleWorkload
+from infertune.core.plan import ApplyFields, ReleaseFields, ScaleWorkload
 from infertune.core.snapshot import Key
 from infertune.ports import FieldTaken, Gone
 from tests.builders import tuning_of
@@ -104,7 +105,7 @@ def test_the_note_of_a_loan_comes_and_goes_and_takes_nothing_with_it(stage: Stag
     back = give_back(tuning.key, lent, lowered)
     assert isinstance(back, ScaleWorkload)
     stage.cluster.scale_workload(back)
-    dropped = drop_note(tuning, lent, lowered)
+    dropped = drop_note(tuning.key, lent, lowered)
     assert dropped is not None
     stage.cluster.apply_fields(dropped)
     after = stage.read(raw)
@@ -112,6 +113,50 @@ def test_the_note_of_a_loan_comes_and_goes_and_takes_nothing_with_it(stage: Stag
     assert after["spec"]["replicas"] == 2
     assert list(loans_noted(after, None)) == []
     assert not managers(after) & {"infertune", "infertune-loan"}
+
+
+def test_a_loan_whose_tuning_is_gone_goes_back_by_its_note_and_again_without_effect(
+    stage: Stage,
+) -> None:
+    raw = stage.add(cases.autoscaler())
+    tuning = tuning_of(key=Key(stage.namespace, "demo"))
+    lent = Borrowed(
+        kind="Deployment",
+        name="server",
+        target_uid="of-the-target",
+        autoscaler="server",
+        autoscaler_uid=raw["metadata"]["uid"],
+        before=Bounds(min_replicas=2, max_replicas=2),
+        during=Bounds(min_replicas=1, max_replicas=1),
+    )
+    for write in (note_loan, lambda tuning, lent, live: lend(tuning.key, lent, live)):
+        effect = write(tuning, lent, stage.read(raw))
+        assert isinstance(effect, ApplyFields)
+        stage.cluster.apply_fields(effect)
+    lowered = stage.read(raw)
+    assert lowered is not None
+    found = lent_object("HorizontalPodAutoscaler", lowered)
+    assert found is not None
+    back, *rest = ways_back(found)
+    assert isinstance(back, ApplyFields)
+    for _ in range(2):
+        stage.cluster.apply_fields(back)
+    for effect in rest:
+        for _ in range(2):
+            if isinstance(effect, ApplyFields):
+                stage.cluster.apply_fields(effect)
+            else:
+                assert isinstance(effect, ReleaseFields)
+                stage.cluster.release_fields(effect)
+    after = stage.read(raw)
+    assert after is not None
+    assert standing(lent, after) == "Before"
+    assert lent_object("HorizontalPodAutoscaler", after) is None
+    assert not managers(after) & {"infertune", "infertune-loan"}
+    # Lowered by hand afterwards, it is not the loan any more.
+    stage.edit(after, lambda live: live["spec"].update(minReplicas=1, maxReplicas=1))
+    with pytest.raises(FieldTaken):
+        stage.cluster.apply_fields(back)
 
 
 def test_scaling_what_is_not_there_says_so(stage: Stage) -> None:

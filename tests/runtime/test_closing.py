@@ -173,6 +173,15 @@ def test_where_nobody_leads_the_wait_is_short(lease: LeaseRecord | None) -> None
     assert world.events[0][1].message.endswith("the target's annotation has the way back")
 
 
+def test_where_nobody_leads_a_lent_replica_is_told_with_the_way_back() -> None:
+    world = World(lends=tuning("Searching", held=True))
+    world.tunings["lends"]["status"]["borrowed"] = {"restoreCommand": RESTORE}
+    assert world.run() == ("lends",)
+    ((_, event),) = world.events
+    words = "uninstalled while a replica was lent to trials, and no operator gave it back in time"
+    assert (event.reason, event.message) == ("BorrowAbandoned", f"{words}: {RESTORE}")
+
+
 def test_where_nobody_leads_a_search_that_nobody_ends_holds_nothing_up() -> None:
     world = World(searches=tuning("Searching"))
     assert world.run() == ()

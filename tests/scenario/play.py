@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from infertune.api.v1alpha1 import KIND
-from infertune.core.manifests.naming import FINALIZER
+from infertune.core.manifests.naming import ANNOTATION_LOAN, FINALIZER
 from infertune.core.rollout import ROLLOUT_OPEN
 from tests.fakes.doors import Call
 from tests.fakes.harness import OperatorKilled
@@ -142,6 +142,9 @@ class Licence:
             assert "replicas" not in document.get("spec", {}), "spec.replicas is never ours"
         if raw is not None and not rollout_open:
             rollout_open = _lends(raw, call)
+        elif raw is None and live is not None:
+            # Of a tuning that is gone the note alone is left, and allows the return.
+            rollout_open = ANNOTATION_LOAN in (live["metadata"].get("annotations") or {})
         return cls(place, live and live["spec"], rollout_open)
 
     def check_after(self, stage: Stage) -> None:

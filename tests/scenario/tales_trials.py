@@ -116,6 +116,18 @@ def bounds_and_notes(stage: Stage) -> Any:
     return stage.values(), stage.bounds(), "unnoted" if lowered and not notes(stage) else ""
 
 
+def delete_by_force(stage: Stage) -> None:
+    """Let somebody take the finalizer off and delete the tuning under its loan."""
+    place = (KIND, *stage.place())
+    stage.cluster.store.edit(*place, lambda raw: raw["metadata"].update(finalizers=[]), "kubectl")
+    delete(stage)
+
+
+def nothing_lent(stage: Stage) -> bool:
+    """Whether the tuning is gone and no object tells of a loan any more."""
+    return stage.state() == "gone" and not notes(stage)
+
+
 def unreadable(stage: Stage) -> bool:
     """Whether the tuning has said that its spec cannot be read, and no trial is left."""
     return stage.conditions().get("Ready") == ("False", "InvalidSpec") and not stage.jobs()
@@ -139,6 +151,17 @@ TALES = (
         safe=LENDING,
         leaves=(),
         acts=(Act(lent, delete),),
+    ),
+    Story(
+        "deleted by force while a replica is borrowed",
+        borrowing,
+        state="gone",
+        end=(OLD, OLD_BOUNDS, ""),
+        safe=frozenset((*mix, "") for mix in LENDING),
+        leaves=(),
+        acts=(Act(lent, delete_by_force),),
+        mix=bounds_and_notes,
+        rest=nothing_lent,
     ),
     Story(
         "the spec cannot be read while a replica is borrowed",

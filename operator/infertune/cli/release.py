@@ -14,8 +14,9 @@ from typing import Any
 
 from infertune.api.v1alpha1 import GROUP, PLURAL, parse_status
 from infertune.cli.kubectl import WRONG_INPUT, Kubectl, KubectlError, add_kubectl
+from infertune.cli.lent_replicas import return_loans
 from infertune.cli.parsing import Commands
-from infertune.core.release import mark_of, release, release_patch
+from infertune.core.release import mark_of, release_of, release_patch
 from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.snapshot import Key
 
@@ -36,13 +37,16 @@ def _run(arguments: argparse.Namespace) -> int:
         key = _key(arguments.tuning)
         kubectl = Kubectl.of(arguments)
         there = _may_be_released(kubectl, key)
-        released = _release_all(kubectl, key)
+        lent = return_loans(kubectl, key, KINDS)
+        released = _release_all(kubectl, key, lent)
     except KubectlError as error:
         print(f"infertune: {error}", file=sys.stderr)
         return error.status
+    for name in lent:
+        print(f"{name.lower()} has the replica back that was lent to trials")
     for name in released:
         print(f"{name} released: its values stay, infertune owns nothing there")
-    if not released:
+    if not released and not lent:
         print(f"nothing in namespace {key.namespace} bears a record of tuning {key.name}")
     elif there:
         print(
@@ -67,7 +71,14 @@ def _may_be_released(kubectl: Kubectl, key: Key) -> bool:
     text = kubectl.text(*command)
     if not text.strip():
         return False
-    state = parse_status(json.loads(text).get("status") or {}).state
+    status = parse_status(json.loads(text).get("status") or {})
+    state = status.state
+    if status.borrowed is not None:
+        message = (
+            f"tuning {key} has lent a replica to its trials: set spec.suspend to true and wait "
+            "until status.borrowed is gone, then release it"
+        )
+        raise KubectlError(message)
     if state in ROLLOUT_OPEN:
         message = (
             f"tuning {key} is {state}: annotate it with infertune.io/abort and wait until it is "
@@ -77,16 +88,16 @@ def _may_be_released(kubectl: Kubectl, key: Key) -> bool:
     return True
 
 
-def _release_all(kubectl: Kubectl, key: Key) -> list[str]:
-    """Release everything that bears the tuning's record; return what it was."""
+def _release_all(kubectl: Kubectl, key: Key, lent: Sequence[str]) -> list[str]:
+    """Release all that bears the tuning's record, or was lent; return what bore the record."""
     released: list[str] = []
     for _ in range(ATTEMPTS):
         refused = ""
-        for raw in _marked(kubectl, key):
+        for raw in _marked(kubectl, key, lent):
             name = f"{raw['kind'].lower()}/{raw['metadata']['name']}"
             problem = _release(kubectl, key, raw)
             refused = refused or problem
-            if not problem:
+            if not problem and mark_of(raw["apiVersion"], raw["kind"], raw) is not None:
                 released.append(name)
         if not refused:
             return released
@@ -94,18 +105,23 @@ def _release_all(kubectl: Kubectl, key: Key) -> list[str]:
     raise KubectlError(message)
 
 
-def _marked(kubectl: Kubectl, key: Key) -> list[Mapping[str, Any]]:
-    """Return the objects of the namespace that bear the tuning's record."""
+def _marked(kubectl: Kubectl, key: Key, lent: Sequence[str]) -> list[Mapping[str, Any]]:
+    """Return the objects of the namespace that bear the tuning's record or were lent by it."""
     where = ("-n", key.namespace, "get", KINDS, "-o", "json", "--show-managed-fields")
     items: Sequence[Mapping[str, Any]] = json.loads(kubectl.text(*where))["items"]
-    found = [(raw, mark_of(raw["apiVersion"], raw["kind"], raw)) for raw in items]
-    return [raw for raw, mark in found if mark is not None and mark.key == key]
+    return [raw for raw in items if _is_its(raw, key, lent)]
+
+
+def _is_its(raw: Mapping[str, Any], key: Key, lent: Sequence[str]) -> bool:
+    mark = mark_of(raw["apiVersion"], raw["kind"], raw)
+    if mark is None:
+        return f"{raw['kind']}/{raw['metadata']['name']}" in lent
+    return mark.key == key
 
 
 def _release(kubectl: Kubectl, key: Key, raw: Mapping[str, Any]) -> str:
     """Release one object; return why the server did not accept it, or nothing."""
-    mark = mark_of(raw["apiVersion"], raw["kind"], raw)
-    patch = release_patch(raw, release(mark)) if mark is not None else None
+    patch = release_patch(raw, release_of(raw["apiVersion"], raw["kind"], raw, key))
     if patch is None:
         return ""
     name = f"{raw['kind']}/{raw['metadata']['name']}"

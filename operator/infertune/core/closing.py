@@ -14,6 +14,7 @@ from infertune.api.status import TuningStatus
 from infertune.api.v1alpha1 import parse_status
 from infertune.core.manifests.naming import FINALIZER
 from infertune.core.plan import Event
+from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.snapshot import Key, RawObject
 
 RESTING = frozenset({"Stable", "Halted"})
@@ -67,8 +68,14 @@ def next_step(tunings: Sequence[RawObject], word: str, *, patient: bool) -> Step
 
 def left_open(raw: RawObject) -> Event:
     """Return what is told of a tuning whose finalizer went without a way back."""
-    rollout = _status(raw).rollout
-    command = rollout.restore_command if rollout else None
+    status = _status(raw)
+    if status.borrowed is not None and status.state not in ROLLOUT_OPEN:
+        words = (
+            "uninstalled while a replica was lent to trials, and no operator gave it back in time: "
+            f"{status.borrowed.restore_command}"
+        )
+        return Event("Warning", "BorrowAbandoned", words)
+    command = status.rollout.restore_command if status.rollout else None
     way = f"the values before: {command}" if command else "the target's annotation has the way back"
     words = (
         "uninstalled in the middle of a rollout, and no operator rolled it back in time: the "

@@ -18,7 +18,7 @@ from infertune.core.manifests.apply_documents import AUTOSCALER_API, AUTOSCALER_
 from infertune.core.manifests.naming import ANNOTATION_LOAN, NOTING_MANAGER
 from infertune.core.plan import ApplyFields, FieldExpectation
 from infertune.core.render import canonical_json
-from infertune.core.snapshot import RawObject, TuningView
+from infertune.core.snapshot import Key, RawObject, TuningView
 
 PATH = ("metadata", "annotations", ANNOTATION_LOAN)
 _WORKLOAD_API = "apps/v1"
@@ -45,14 +45,14 @@ def note_loan(tuning: TuningView, lent: Borrowed, lender: RawObject) -> ApplyFie
         "tuning": {"name": tuning.key.name, "uid": tuning.uid},
         "loan": lent.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=_PROGRESS),
     }
-    return _noting(tuning, lent, lender, canonical_json(content))
+    return _noting(tuning.key, lent, lender, canonical_json(content))
 
 
-def drop_note(tuning: TuningView, lent: Borrowed, lender: RawObject | None) -> ApplyFields | None:
+def drop_note(key: Key, lent: Borrowed, lender: RawObject | None) -> ApplyFields | None:
     """Return the removal of the note; None where there is none."""
     if lender is None or _noted(lender) is None:
         return None
-    return _noting(tuning, lent, lender, None)
+    return _noting(key, lent, lender, None)
 
 
 def loans_noted(target: RawObject | None, autoscaler: RawObject | None) -> Iterator[LoanRecord]:
@@ -73,14 +73,14 @@ def loans_noted(target: RawObject | None, autoscaler: RawObject | None) -> Itera
         yield LoanRecord(found.tuning_name, found.tuning_uid, lent)
 
 
-def _noting(tuning: TuningView, lent: Borrowed, lender: RawObject, text: str | None) -> ApplyFields:
+def _noting(key: Key, lent: Borrowed, lender: RawObject, text: str | None) -> ApplyFields:
     of_autoscaler = lent.autoscaler is not None
     document = {
         "apiVersion": AUTOSCALER_API if of_autoscaler else _WORKLOAD_API,
         "kind": AUTOSCALER_KIND if of_autoscaler else lent.kind,
         "metadata": {
             "name": lent.autoscaler or lent.name,
-            "namespace": tuning.key.namespace,
+            "namespace": key.namespace,
             "uid": lent.autoscaler_uid if of_autoscaler else lent.target_uid,
             **({} if text is None else {"annotations": {ANNOTATION_LOAN: text}}),
         },

@@ -18,6 +18,7 @@ from infertune.core.rollout import ROLLOUT_OPEN
 from infertune.core.snapshot import Key, RawObject, Rival, TuningView
 from infertune.core.target_reference import recorded_target, target_now
 from infertune.ports import TuningSource
+from infertune.runtime.loans import Loans
 from infertune.runtime.marks import Marks
 
 _RECORDS = (ANNOTATION_LAST_GOOD, ANNOTATION_LOAN)
@@ -78,6 +79,7 @@ class WatchCache:
         self._targeting: dict[WorkloadKey, set[Key]] = {}
         self._objects: dict[WorkloadKey, RawObject] = {}
         self.marks = Marks()
+        self.loans = Loans()
         self._lock = threading.Lock()
 
     def put(self, raw: RawObject) -> bool:

@@ -58,6 +58,7 @@ class Doorbell:
             marked = ANNOTATION_LAST_GOOD in (metadata.get("annotations") or {})
             seen = (metadata["uid"], metadata.get("generation"), marked, *progress)
         self._cache.marks.seen(kind, raw, gone=kind_of_event == DELETED)
+        self._cache.loans.seen(kind, raw, gone=kind_of_event == DELETED)
         keys = self._cache.targeting(where)
         if not keys:
             self._cache.drop_object(where)
@@ -85,6 +86,7 @@ class Doorbell:
             autoscaler_key(where),
         )
         self._cache.marks.seen("HorizontalPodAutoscaler", raw, gone=gone)
+        self._cache.loans.seen("HorizontalPodAutoscaler", raw, gone=gone)
         if gone or not keys:
             self._cache.drop_object(place)
         else:

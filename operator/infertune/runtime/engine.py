@@ -105,7 +105,8 @@ class Engine:
             self._cache.forget(key)
             self.queue.add(key)
         # Their tuning went while nobody looked: the tick of a tuning that is gone gives them back.
-        for key in self._cache.marks.keys() - set(listed):
+        held = self._cache.marks.keys() | self._cache.loans.keys()
+        for key in held - set(listed):
             self.queue.add(key)
 
     def problems(self) -> tuple[str, ...]:

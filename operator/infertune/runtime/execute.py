@@ -16,11 +16,11 @@ from infertune.core.plan import (
     ScaleWorkload,
     SetFinalizer,
 )
-from infertune.core.release import Mark, release
-from infertune.core.snapshot import TuningView
+from infertune.core.snapshot import Key, TuningView
 from infertune.ports import Cluster, ClusterError
 from infertune.runtime.telling import Telemetry
 
+Write = ApplyFields | ReleaseFields | ScaleWorkload
 _log = logging.getLogger(__name__)
 
 
@@ -50,23 +50,22 @@ class Executor:
         )
         return version
 
-    def give_back(self, mark: Mark) -> None:
-        """Release an object that bears the record of a tuning that is gone.
+    def clear_up(self, effect: Write, key: Key) -> None:
+        """Carry out a write after a tuning that is gone.
 
         Raises:
             ClusterError: it did not happen, or nobody knows.
         """
-        effect = release(mark)
         kind = type(effect).__name__
         try:
-            self._cluster.release_fields(effect)
+            self._write(effect)
         except ClusterError as error:
             self._telemetry.executed(kind, type(error).__name__)
             raise
         self._telemetry.executed(kind, "ok")
         _log.info(
-            "released",
-            extra={"tuning": str(mark.key), "effect": kind, "object": describe(effect)},
+            "cleared up",
+            extra={"tuning": str(key), "effect": kind, "object": describe(effect)},
         )
 
     def _call(self, effect: Effect, tuning: TuningView, version: str) -> str:
@@ -75,17 +74,24 @@ class Executor:
                 self._cluster.create_object(manifest)
             case DeleteObject():
                 self._cluster.delete_object(effect)
+            case ApplyFields() | ReleaseFields() | ScaleWorkload():
+                self._write(effect)
+            case SetFinalizer(present):
+                return self._cluster.set_finalizer(tuning.key, version, present=present)
+            case _:
+                assert_never(effect)
+        return version
+
+    def _write(self, effect: Write) -> None:
+        match effect:
             case ApplyFields():
                 self._cluster.apply_fields(effect)
             case ReleaseFields():
                 self._cluster.release_fields(effect)
             case ScaleWorkload():
                 self._cluster.scale_workload(effect)
-            case SetFinalizer(present):
-                return self._cluster.set_finalizer(tuning.key, version, present=present)
             case _:
                 assert_never(effect)
-        return version
 
 
 def describe(effect: Effect) -> str:

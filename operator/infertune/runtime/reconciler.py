@@ -13,12 +13,13 @@ from typing import Literal, cast, get_args
 
 from infertune.api.status import TuningStatus
 from infertune.core.failures import Failure, FailureName, clear_failures, record_failure
+from infertune.core.loan_return import LentObject, orphaned, returned, ways_back
 from infertune.core.plan import Plan
-from infertune.core.release import Mark
+from infertune.core.release import Mark, release
 from infertune.core.snapshot import Key, Snapshot, TuningView
 from infertune.ports import Clock, Cluster, ClusterError, Conflict, FieldTaken, Gone
 from infertune.runtime.abandoned import abandoned, told
-from infertune.runtime.cache import WatchCache
+from infertune.runtime.cache import WatchCache, workload_of
 from infertune.runtime.execute import Executor
 from infertune.runtime.observe import Observer
 from infertune.runtime.telling import Telemetry
@@ -68,6 +69,7 @@ class Reconciler:
             return self._gone(key)
         version = tuning.resource_version
         try:
+            self._return_loans(self._loans_before(tuning))
             snapshot = self._observer.observe(tuning, now)
             plan = self._decide(snapshot)
             for effect in plan.effects:
@@ -98,14 +100,30 @@ class Reconciler:
         self._observer.slots.release(key)
         marks = self._cache.marks.of(key)
         try:
+            # Before the records: bounds that a rollout owns go back with its record beside them.
+            self._return_loans(self._cache.loans.of(key))
             if self._was_abandoned(key, marks):
                 return Outcome("gone")
             for mark in marks:
-                self._executor.give_back(mark)
+                self._executor.clear_up(release(mark), key)
                 self._cache.marks.forget(mark)
         except ClusterError as error:
             return self._failed(key, error)
         return Outcome("gone")
+
+    def _loans_before(self, tuning: TuningView) -> tuple[LentObject, ...]:
+        """Return what a tuning that this one replaced has lent elsewhere; hardly ever anything."""
+        loans = self._cache.loans.of(tuning.key)
+        at = workload_of(tuning) if loans else None
+        return orphaned(loans, tuning.uid, None if at is None else (at.kind, at.name))
+
+    def _return_loans(self, loans: tuple[LentObject, ...]) -> None:
+        """End loans that nobody answers for any more."""
+        for loan in loans:
+            for effect in ways_back(loan):
+                self._executor.clear_up(effect, loan.key)
+            self._cache.loans.forget(loan)
+            self._cluster.post_event(loan.key, loan.record.tuning_uid, returned(loan))
 
     def _was_abandoned(self, key: Key, marks: tuple[Mark, ...]) -> bool:
         """Whether an unjudged rollout stands on a workload; told once by each process."""

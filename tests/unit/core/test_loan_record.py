@@ -91,14 +91,14 @@ def test_the_note_of_a_target_without_an_autoscaler_stands_on_the_target() -> No
 def test_the_note_goes_and_only_where_there_is_one() -> None:
     marked = noted(LOWERED)
     text = marked["metadata"]["annotations"][ANNOTATION_LOAN]
-    dropped = drop_note(ME, LENT, marked)
+    dropped = drop_note(ME.key, LENT, marked)
     assert dropped is not None
     assert "annotations" not in dropped.document["metadata"]
     assert check(marked, dropped.expectations) == Holds()
     changed = edited(marked, ("metadata", "annotations"), {ANNOTATION_LOAN: text + " "})
     assert isinstance(check(changed, dropped.expectations), Violated)
-    assert drop_note(ME, LENT, FULL) is None
-    assert drop_note(ME, LENT, None) is None
+    assert drop_note(ME.key, LENT, FULL) is None
+    assert drop_note(ME.key, LENT, None) is None
 
 
 def test_a_loan_is_read_back_for_the_objects_as_a_backup_restored_them() -> None:

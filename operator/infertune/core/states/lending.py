@@ -177,7 +177,7 @@ def _closed(
     """Return the end of the loan: what is ours on the object goes, the record goes."""
     tuning = snapshot.tuning
     status = tuning.status.model_copy(update={"borrowed": None})
-    endings = (drop_note(tuning, lent, snapshot.lender), give_up(tuning.key, lent))
+    endings = (drop_note(tuning.key, lent, snapshot.lender), give_up(tuning.key, lent))
     effects = [*jobs, *(effect for effect in endings if effect is not None)]
     if FINALIZER in tuning.finalizers and status.state not in ROLLOUT_OPEN:
         effects.append(SetFinalizer(present=False))
