@@ -9,22 +9,34 @@ import argparse
 import json
 import secrets
 import signal
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from infertune.cli.kubectl import WRONG_INPUT, Kubectl, KubectlError, add_kubectl
 from infertune.cli.parsing import Commands
-from infertune.cli.probe_fleet import MOST_AT_ONCE, START_SECONDS, Fleet, ProbeNode
+from infertune.cli.probe_fleet import Fleet
+from infertune.cli.probe_here import ask_here, run_here
+from infertune.cli.probe_jobs import MOST_AT_ONCE, START_SECONDS, ProbeNode
+from infertune.cli.probe_watch import (
+    View,
+    Watch,
+    Watching,
+    check_watched,
+    job_seconds,
+    take_watch,
+)
 from infertune.core.manifests.shell_probe import LOADS_A_DEVICE, Order
 from infertune.core.resolve import GPU_RESOURCE
-from infertune.report.probe_report import as_document, as_text, exit_status
+from infertune.report.probe_report import NodeAnswer, as_document, as_text, exit_status
 from infertune_probes.contract.terminal import style_of
 
 PROBES = ("gpu", "versions", "benchmark", "system", "profiler", "memory")
+# Those that need to be told nothing; a profile and a search need a model.
+ALL = ("gpu", "versions", "system", "benchmark")
 # What a shell reports for a program that SIGINT ended.
 INTERRUPTED = 130
 _OPERATOR = "app.kubernetes.io/name=infertune"
@@ -38,9 +50,17 @@ def register(commands: Commands) -> None:
     parser.allow_abbrev = False
     parser.description = (
         "Without --node or --all-nodes the probe runs on this machine. Flags that are not listed "
-        "here go to the probe itself; --help-probe shows them."
+        "here go to the probe itself; --help-probe shows them. gpu and system can be watched: "
+        "--watch SECONDS [--count N] [--format table|csv|jsonl], here or on up to "
+        f"{MOST_AT_ONCE} nodes at once."
     )
-    parser.add_argument("probe", metavar="NAME", choices=PROBES, help=", ".join(PROBES))
+    parser.add_argument(
+        "probe",
+        metavar="NAME",
+        nargs="+",
+        choices=(*PROBES, "all"),
+        help=f"{', '.join(PROBES)}; several names make one report, all means {', '.join(ALL)}",
+    )
     parser.add_argument("--help-probe", action="store_true", help="show the probe's own flags")
     parser.add_argument(
         "--output", metavar="FILE", help="write JSON to FILE ('-': standard output), not a table"
@@ -68,61 +88,124 @@ def register(commands: Commands) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    probes = list(dict.fromkeys(ALL if "all" in arguments.probe else arguments.probe))
     if arguments.help_probe:
-        return _here(arguments.probe, ["--help"])
-    on_nodes = arguments.node or arguments.all_nodes
-    if not on_nodes:
-        output = ["--output", arguments.output] if arguments.output else ["--table"]
-        return _here(arguments.probe, [*arguments.rest, *output])
+        return max(run_here(probe, ["--help"]) for probe in probes)
+    try:
+        watch, rest = take_watch(probes, arguments.rest)
+        _refuse_what_does_not_fit(probes, watch, rest, arguments.output)
+        if not (arguments.node or arguments.all_nodes):
+            return _here(arguments.output, probes, watch, rest)
+        return _on_nodes(arguments, probes, watch, rest)
+    except KubectlError as error:
+        print(f"infertune: {error}", file=sys.stderr)
+        return error.status
+
+
+def _refuse_what_does_not_fit(
+    probes: Sequence[str], watch: Watch | None, rest: Sequence[str], output: str | None
+) -> None:
+    if watch is not None and output:
+        message = "--watch writes to standard output: use > FILE in place of --output"
+        raise KubectlError(message, WRONG_INPUT)
+    if len(probes) > 1 and rest:
+        message = f"{' '.join(rest)}: flags of a probe need that probe alone, not {len(probes)}"
+        raise KubectlError(message, WRONG_INPUT)
+
+
+def _here(
+    output: str | None, probes: Sequence[str], watch: Watch | None, rest: Sequence[str]
+) -> int:
+    if watch is not None:
+        return run_here(probes[0], [*watch.flags, "--format", watch.form, *rest])
+    if len(probes) == 1:
+        return run_here(probes[0], [*rest, *(["--output", output] if output else ["--table"])])
+    progress = _Progress(rewrites=False)
+    return _told(ask_here(probes, progress), output)
+
+
+def _on_nodes(
+    arguments: argparse.Namespace, probes: Sequence[str], watch: Watch | None, rest: Sequence[str]
+) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Also where a shell started us with the signal ignored: Jobs are not to stay behind.
         signal.signal(number, _stop)
     try:
-        return _there(arguments)
-    except KubectlError as error:
-        print(f"infertune: {error}", file=sys.stderr)
-        return error.status
+        kubectl = Kubectl.of(arguments)
+        nodes = choose_nodes(_nodes(kubectl, arguments.selector), arguments.node)
+        if watch is not None:
+            return _watch_there(arguments, kubectl, nodes, watch, rest)
+        return _there(arguments, kubectl, nodes, probes, rest)
     except KeyboardInterrupt:
         print("infertune: stopped; its Jobs are deleted", file=sys.stderr)
-        return INTERRUPTED
+        # A watch has no other end than this one.
+        return INTERRUPTED if watch is None else 0
 
 
-def _here(probe: str, words: Sequence[str]) -> int:
-    """Run the probe as a process of its own; signals of the terminal reach it by themselves."""
-    command = [sys.executable, "-m", f"infertune_probes.{probe}", *words]
-    with subprocess.Popen(command) as process:  # noqa: S603  # our own module
-        while True:
-            try:
-                return process.wait()
-            except KeyboardInterrupt:
-                # The probe got the same signal and is writing its partial envelope.
-                continue
+def _there(
+    arguments: argparse.Namespace,
+    kubectl: Kubectl,
+    nodes: Sequence[ProbeNode],
+    probes: Sequence[str],
+    rest: Sequence[str],
+) -> int:
+    progress = _Progress()
+    answers: list[NodeAnswer] = []
+    for probe in probes:
+        order = _order(arguments, kubectl, probe, nodes, rest)
+        fleet = Fleet(kubectl, order, progress, arguments.at_once, arguments.start_seconds)
+        answers += fleet.run(nodes)
+    progress.close()
+    return _told(answers, arguments.output)
 
 
-def _there(arguments: argparse.Namespace) -> int:
-    kubectl = Kubectl.of(arguments)
-    nodes = choose_nodes(_nodes(kubectl, arguments.selector), arguments.node)
-    loads = arguments.probe in LOADS_A_DEVICE and any(node.gpus for node in nodes)
+def _watch_there(
+    arguments: argparse.Namespace,
+    kubectl: Kubectl,
+    nodes: Sequence[ProbeNode],
+    watch: Watch,
+    rest: Sequence[str],
+) -> int:
+    check_watched(nodes)
+    probe = arguments.probe[0]
+    words = [*watch.flags, "--format", "jsonl", *rest]
+    order = replace(
+        _order(arguments, kubectl, probe, nodes, words),
+        deadline_seconds=job_seconds(watch, arguments.start_seconds),
+    )
+    progress = _Progress(rewrites=False)
+    view = View(probe, watch, sys.stdout, progress)
+    return Watching(kubectl, order, watch, view, progress, arguments.start_seconds).run(nodes)
+
+
+def _order(
+    arguments: argparse.Namespace,
+    kubectl: Kubectl,
+    probe: str,
+    nodes: Sequence[ProbeNode],
+    rest: Sequence[str],
+) -> Order:
+    """Return the order for one probe; each has a run of its own, so that its Jobs are its own."""
+    loads = probe in LOADS_A_DEVICE and any(node.gpus for node in nodes)
     image, namespace = arguments.image, arguments.namespace
     if image is None or namespace is None:
         installed = _installed(kubectl, gpu=loads)
         image, namespace = image or installed[0], namespace or installed[1]
-    order = Order(
+    return Order(
         run=secrets.token_hex(4),
-        probe=arguments.probe,
+        probe=probe,
         namespace=namespace,
         image=image,
-        arguments=tuple(arguments.rest),
+        arguments=tuple(rest),
         runtime_class=arguments.runtime_class,
     )
-    progress = _Progress()
-    fleet = Fleet(kubectl, order, progress, arguments.at_once, arguments.start_seconds)
-    answers = fleet.run(nodes)
-    progress.close()
-    if arguments.output is None:
-        sys.stdout.write(as_text(arguments.probe, answers, style_of(sys.stdout)))
+
+
+def _told(answers: Sequence[NodeAnswer], output: str | None) -> int:
+    if output is None:
+        sys.stdout.write(as_text(answers, style_of(sys.stdout)))
     else:
-        _write(json.dumps(as_document(arguments.probe, answers), indent=1) + "\n", arguments.output)
+        _write(json.dumps(as_document(answers), indent=1) + "\n", output)
     return exit_status(answers)
 
 
@@ -193,9 +276,9 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 class _Progress:
     """One line on standard error: rewritten on a terminal, a new one at each change elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, rewrites: bool = True) -> None:
         self._last = ""
-        self._terminal = sys.stderr.isatty()
+        self._terminal = rewrites and sys.stderr.isatty()
 
     def __call__(self, line: str) -> None:
         if line == self._last:

@@ -55,7 +55,8 @@ def answers_of(name: str, raw: Mapping[str, Any]) -> Iterator[NodeAnswer]:
         if not isinstance(one, Mapping) or not isinstance(one.get("node"), str):
             raise PayloadInvalid(path, repr(one)[:80], "must be an object that names its node")
         if one.get("envelope") is None:
-            yield NodeAnswer(one["node"], problem=str(one.get("problem") or "no reason is told"))
+            problem = str(one.get("problem") or "no reason is told")
+            yield NodeAnswer(one["node"], problem=problem, probe=str(one.get("probe") or ""))
         else:
             yield NodeAnswer(one["node"], _checked(path, one["envelope"]))
 

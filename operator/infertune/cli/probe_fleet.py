@@ -6,33 +6,28 @@ kubectl for the whole fleet instead of a watch, which costs the API server littl
 on the user's machine.
 """
 
-import json
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from infertune.adapters.kube.jobs import PROBE_CONTAINER, job_view, newest_pod
 from infertune.adapters.kube.probe_results import parse_result
 from infertune.cli.kubectl import Kubectl, KubectlError
-from infertune.core.manifests.shell_probe import LABEL_RUN, Order, shell_probe_job
+from infertune.cli.probe_jobs import (
+    MOST_AT_ONCE,
+    START_SECONDS,
+    ProbeNode,
+    Progress,
+    RunJobs,
+    reason_of,
+)
+from infertune.core.manifests.shell_probe import Order
 from infertune.core.snapshot import JobView, ProbeFailure
 from infertune.report.probe_report import NodeAnswer
 
 POLL_SECONDS = 1.0
-# A pod that is there but never starts, and a Job that gets no pod at all.
-START_SECONDS = 120.0
-MOST_AT_ONCE = 20
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeNode:
-    """A node that is to answer, and how many GPUs it offers."""
-
-    name: str
-    gpus: int
 
 
 @dataclass(slots=True)
@@ -44,6 +39,7 @@ class Fleet:
     progress: Progress
     at_once: int = MOST_AT_ONCE
     start_seconds: float = START_SECONDS
+    _creating: bool = False
     _started: dict[str, tuple[str, float]] = field(default_factory=dict)
     _answers: dict[str, NodeAnswer] = field(default_factory=dict)
 
@@ -61,22 +57,27 @@ class Fleet:
             self._take_away()
         return [self._answers[node.name] for node in nodes]
 
+    @property
+    def _jobs(self) -> RunJobs:
+        return RunJobs(self.kubectl, self.order, self.progress)
+
     def _start(self, number: int, node: ProbeNode) -> None:
-        job = shell_probe_job(self.order, node.name, number, node.gpus)
+        self._creating = True
         try:
-            self.kubectl.text("create", "--filename=-", stdin=json.dumps(job))
+            name = self._jobs.create(number, node)
         except KubectlError as error:
-            self._answers[node.name] = NodeAnswer(node.name, problem=str(error))
+            self._answers[node.name] = self._silent(node.name, str(error))
         else:
-            self._started[node.name] = (job["metadata"]["name"], time.monotonic())
+            self._started[node.name] = (name, time.monotonic())
+        self._creating = False
 
     def _look(self) -> None:
-        jobs = {job["metadata"]["name"]: job for job in self._list("jobs")}
-        pods = self._list("pods")
+        jobs = {job["metadata"]["name"]: job for job in self._jobs.found("jobs")}
+        pods = self._jobs.found("pods")
         for node, (name, since) in list(self._started.items()):
             job = jobs.get(name)
             if job is None:
-                self._end(node, NodeAnswer(node, problem=f"Job {name} was deleted"))
+                self._end(node, self._silent(node, f"Job {name} was deleted"))
                 continue
             pod = newest_pod(job, pods)
             view = job_view(job, "gpu", pod, None, None)
@@ -90,11 +91,11 @@ class Fleet:
         if view.finished and pod is not None:
             return self._read(node, view, pod)
         if view.finished:
-            return NodeAnswer(node, problem=_reason(view) or "its Job ended without a pod")
+            return self._silent(node, reason_of(view) or "its Job ended without a pod")
         late = waited > self.start_seconds and view.pod_phase in {None, "Pending"}
         if late:
-            why = _reason(view) or self._why_podless(view.name)
-            return NodeAnswer(node, problem=f"not started within {self.start_seconds:g} s: {why}")
+            why = reason_of(view) or self._jobs.why_podless(view.name)
+            return self._silent(node, f"not started within {self.start_seconds:g} s: {why}")
         return None
 
     def _read(self, node: str, view: JobView, pod: Mapping[str, Any]) -> NodeAnswer:
@@ -107,52 +108,30 @@ class Fleet:
         try:
             found = parse_result(uid, _last_words(pod), log)
         except KubectlError as error:
-            return NodeAnswer(node, problem=f"its log could not be read: {error}")
+            return self._silent(node, f"its log could not be read: {error}")
         if isinstance(found, ProbeFailure):
-            told = "; ".join(filter(None, (f"{found.reason}: {found.message}", _reason(view))))
-            return NodeAnswer(node, problem=told)
-        return NodeAnswer(node, found)
+            told = "; ".join(filter(None, (f"{found.reason}: {found.message}", reason_of(view))))
+            return self._silent(node, told)
+        return NodeAnswer(node, found, probe=self.order.probe)
+
+    def _silent(self, node: str, problem: str) -> NodeAnswer:
+        return NodeAnswer(node, problem=problem, probe=self.order.probe)
 
     def _end(self, node: str, answer: NodeAnswer) -> None:
         self._answers[node] = answer
         name, _ = self._started.pop(node)
-        self._delete(name)
-
-    def _delete(self, *what: str) -> None:
-        where = ("--namespace", self.order.namespace, "--wait=false", "--ignore-not-found")
-        try:
-            self.kubectl.text("delete", "job", *what, *where)
-        except KubectlError as error:
-            self.progress(f"a Job stays until its time to live ends: {error}")
+        self._jobs.delete(name)
 
     def _take_away(self) -> None:
-        if self._started:
-            self._delete(f"--selector={LABEL_RUN}={self.order.run}")
-
-    def _list(self, kind: str) -> list[dict[str, Any]]:
-        selector = f"--selector={LABEL_RUN}={self.order.run}"
-        found = self.kubectl.read("get", kind, "--namespace", self.order.namespace, selector)
-        items: list[dict[str, Any]] = found["items"]
-        return items
-
-    def _why_podless(self, job: str) -> str:
-        chosen = f"--field-selector=involvedObject.name={job},type=Warning"
-        try:
-            found = self.kubectl.read("get", "events", "-n", self.order.namespace, chosen)
-        except KubectlError as error:
-            return str(error)
-        messages = [str(event.get("message", "")) for event in found["items"]]
-        return messages[-1] if messages else "nobody says why"
+        # Whoever is stopped while a Job is being made does not know its name yet.
+        if self._started or self._creating:
+            self._jobs.delete_all()
 
     def _how_far(self, nodes: int) -> str:
         running = ", ".join(sorted(self._started)[:3])
         more = ", ..." if len(self._started) > 3 else ""  # noqa: PLR2004  # three names fit a line
         left = f"; running: {running}{more}" if running else ""
         return f"{self.order.probe}: {len(self._answers)} of {nodes} nodes answered{left}"
-
-
-def _reason(view: JobView) -> str:
-    return ": ".join(filter(None, (view.failure_reason, view.failure_message)))
 
 
 def _last_words(pod: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""One probe on many nodes, as one report: JSON for tools, text for people.
+"""Probes on one or many nodes, as one report: JSON for tools, text for people.
 
 Role: group equal findings over the nodes, worst first, and say which nodes gave no answer. Must not
 know: where the results came from. Trade-off: the text names at most eight nodes for a finding, so
@@ -25,6 +25,12 @@ class NodeAnswer:
     node: str
     envelope: Envelope | None = None
     problem: str = ""
+    probe: str = ""
+
+    @property
+    def asked(self) -> str:
+        """The probe that was asked."""
+        return self.probe or ("" if self.envelope is None else self.envelope.probe)
 
     @property
     def ending(self) -> Ending:
@@ -32,14 +38,15 @@ class NodeAnswer:
         return "no answer" if self.envelope is None else self.envelope.verdict
 
 
-def as_document(probe: str, answers: Sequence[NodeAnswer]) -> dict[str, Any]:
+def as_document(answers: Sequence[NodeAnswer]) -> dict[str, Any]:
     """Return the report as a JSON object; each envelope is as its probe wrote it."""
     return {
         "schema": SCHEMA,
-        "probe": probe,
+        "probe": ", ".join(_probes(answers)),
         "nodes": [
             {
                 "node": answer.node,
+                "probe": answer.asked,
                 "verdict": None if answer.envelope is None else answer.envelope.verdict,
                 "problem": answer.problem or None,
                 "envelope": None
@@ -51,14 +58,11 @@ def as_document(probe: str, answers: Sequence[NodeAnswer]) -> dict[str, Any]:
     }
 
 
-def as_text(probe: str, answers: Sequence[NodeAnswer], style: Style) -> str:
-    """Return the report for a terminal."""
-    endings = [answer.ending for answer in answers]
-    order: tuple[Ending, ...] = ("fail", "no answer", "unknown", "warn", "pass")
-    counts = ", ".join(f"{endings.count(word)} {word}" for word in order if word in endings)
-    parts = [f"{probe} on {len(answers)} nodes: {counts}"]
+def as_text(answers: Sequence[NodeAnswer], style: Style) -> str:
+    """Return the report for a terminal: every probe in a line, then findings, worst first."""
+    parts = ["\n".join(_counted(probe, answers) for probe in _probes(answers))]
     parts += [
-        f"no answer from {answer.node}: {answer.problem}"
+        f"no answer from {answer.node}, {answer.asked}: {answer.problem}"
         for answer in answers
         if answer.envelope is None
     ]
@@ -66,6 +70,19 @@ def as_text(probe: str, answers: Sequence[NodeAnswer], style: Style) -> str:
     figures = _figures(answers)
     parts += [table(figures)] if figures.rows else []
     return "\n\n".join(parts) + "\n"
+
+
+def _probes(answers: Sequence[NodeAnswer]) -> list[str]:
+    return list(dict.fromkeys(answer.asked for answer in answers))
+
+
+def _counted(probe: str, answers: Sequence[NodeAnswer]) -> str:
+    own = [answer for answer in answers if answer.asked == probe]
+    endings = [answer.ending for answer in own]
+    order: tuple[Ending, ...] = ("fail", "no answer", "unknown", "warn", "pass")
+    counts = ", ".join(f"{endings.count(word)} {word}" for word in order if word in endings)
+    where = own[0].node if len(own) == 1 else f"{len(own)} nodes"
+    return f"{probe} on {where}: {counts}"
 
 
 def exit_status(answers: Sequence[NodeAnswer]) -> int:

@@ -9,7 +9,8 @@ import pytest
 from infertune.cli import main, probe_fleet
 from infertune.cli.kubectl import KubectlError
 from infertune.cli.probe import choose_nodes
-from infertune.cli.probe_fleet import Fleet, ProbeNode
+from infertune.cli.probe_fleet import Fleet
+from infertune.cli.probe_jobs import ProbeNode
 from infertune.core.manifests.shell_probe import LABEL_RUN, Order, shell_probe_job
 from infertune.report.probe_report import NodeAnswer, as_document, as_text, exit_status
 from infertune_probes.contract.emit import seal, summarise
@@ -230,11 +231,11 @@ def test_the_report_names_the_worst_first_and_groups_what_is_equal() -> None:
     answers = [
         answer("a", GOOD, temperature=40.0),
         answer("b", GOOD, BAD, temperature=71.0),
-        NodeAnswer("c", problem="Evicted: the node was low on memory"),
+        NodeAnswer("c", problem="Evicted: the node was low on memory", probe="gpu"),
     ]
-    assert as_text("gpu", answers, Style()) == (
+    assert as_text(answers, Style()) == (
         "gpu on 3 nodes: 1 fail, 1 no answer, 1 pass\n\n"
-        "no answer from c: Evicted: the node was low on memory\n\n"
+        "no answer from c, gpu: Evicted: the node was low on memory\n\n"
         "fail    ECC_UNCORRECTED on b\n"
         "        device 1: 3 errors\n"
         "        fix: drain the node\n\n"
@@ -247,15 +248,16 @@ def test_the_report_names_the_worst_first_and_groups_what_is_equal() -> None:
 
 def test_a_large_fleet_fits_a_screen() -> None:
     answers = [answer(f"n{at:04}", GOOD) for at in range(1000)]
-    assert len(as_text("gpu", answers, Style()).splitlines()) == 7
+    assert len(as_text(answers, Style()).splitlines()) == 7
 
 
 def test_the_document_keeps_every_envelope_and_every_silence() -> None:
-    document = as_document("gpu", [answer("a", GOOD), NodeAnswer("b", problem="gone")])
+    document = as_document([answer("a", GOOD), NodeAnswer("b", problem="gone", probe="gpu")])
     assert document["schema"] == "infertune.io/probe-report/v1"
     kept, missing = document["nodes"]
     assert parse_envelope(json.dumps(kept["envelope"]).encode()).node == "a"
-    assert missing == {"node": "b", "verdict": None, "problem": "gone", "envelope": None}
+    silent = {"verdict": None, "problem": "gone", "envelope": None}
+    assert missing == {"node": "b", "probe": "gpu", **silent}
 
 
 @pytest.mark.parametrize(
