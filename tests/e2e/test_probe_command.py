@@ -105,3 +105,65 @@ def test_whoever_stops_it_its_jobs_go_away(
     assert running.returncode == 130, errors
     assert "Traceback" not in errors
     assert jobs_left(node) == []
+
+
+def test_several_probes_on_every_node_are_one_report(
+    node: Node, shell: tuple[list[str], dict[str, str]], tmp_path: Path
+) -> None:
+    output = tmp_path / "report.json"
+    done = probe(shell, "gpu", "versions", "--all-nodes", "--output", str(output))
+    assert done.returncode == 0, done.stdout + done.stderr
+    document = json.loads(output.read_text())
+    told = [(one["probe"], one["problem"], one["verdict"]) for one in document["nodes"]]
+    assert told == [("gpu", None, "unknown"), ("versions", None, "unknown")]
+    assert jobs_left(node) == []
+
+
+def test_a_node_is_watched_as_its_own_probe_sees_it(
+    node: Node, shell: tuple[list[str], dict[str, str]]
+) -> None:
+    words = ("--watch", "1", "--count", "3", "--format", "jsonl")
+    done = probe(shell, "system", "--all-nodes", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    (name,) = {row["node"] for row in rows}
+    assert (
+        name
+        == json.loads(node.place.cluster.run("get", "nodes", "--output=json"))["items"][0][
+            "metadata"
+        ]["name"]
+    )
+    assert len(rows) == 3
+    assert all(row["memory_available_bytes"] > 0 for row in rows)
+    assert jobs_left(node) == []
+
+
+def test_a_node_without_a_gpu_says_in_the_table_why_nothing_is_shown(
+    node: Node, shell: tuple[list[str], dict[str, str]]
+) -> None:
+    done = probe(shell, "gpu", "--all-nodes", "--watch", "1", "--count", "2")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "lost: the watching ended after 0 samples: " in done.stdout
+    assert jobs_left(node) == []
+
+
+def test_an_endless_watch_that_is_stopped_leaves_no_job(
+    node: Node, shell: tuple[list[str], dict[str, str]]
+) -> None:
+    where, environment = shell
+    words = ["system", "--all-nodes", "--watch", "1", "--format", "csv", *where]
+    with subprocess.Popen(
+        [*INFERTUNE, "probe", *words],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        head, row = running.stdout.readline(), running.stdout.readline()
+        assert head.startswith("time,node,cpu_user_percent,")
+        assert row.count(",") == head.count(",")
+        running.send_signal(signal.SIGTERM)
+        _, errors = running.communicate(timeout=60)
+    assert (running.returncode, "Traceback" in errors) == (0, False), errors
+    assert jobs_left(node) == []

@@ -65,6 +65,12 @@ def register(commands: Commands) -> None:
     parser.add_argument(
         "--output", metavar="FILE", help="write JSON to FILE ('-': standard output), not a table"
     )
+    _add_nodes(parser)
+    add_kubectl(parser)
+    parser.set_defaults(run=_run, passes_on=True)
+
+
+def _add_nodes(parser: argparse.ArgumentParser) -> None:
     where = parser.add_argument_group("on nodes of a cluster")
     chosen = where.add_mutually_exclusive_group()
     chosen.add_argument("--node", action="append", metavar="N", help="a node; may be repeated")
@@ -83,8 +89,6 @@ def register(commands: Commands) -> None:
         metavar="S",
         help="a pod may wait so long for its start (default: %(default)g)",
     )
-    add_kubectl(parser)
-    parser.set_defaults(run=_run, passes_on=True)
 
 
 def _run(arguments: argparse.Namespace) -> int:
