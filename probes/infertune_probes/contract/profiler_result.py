@@ -58,6 +58,20 @@ class ProfileTable(StrictModel):
     reason: Name | None
 
 
+class ProfilerVariant(StrictModel):
+    """One change of the call, timed on the user's model; without a median the note says why.
+
+    `difference` is the largest one of the answers, as a share of the largest value.
+    """
+
+    name: Annotated[str, Field(max_length=64)]
+    calls: Count
+    median_ms: NonNegative | None
+    baseline_ms: NonNegative | None
+    difference: NonNegative | None
+    note: Annotated[str, Field(max_length=512)] | None
+
+
 class ProfilerResult(StrictModel):
     """Result of the profiler probe. Shares are in [0, 1]; None is not known.
 
@@ -90,6 +104,7 @@ class ProfilerResult(StrictModel):
     peak_allocated_bytes: Count | None
     peak_reserved_bytes: Count | None
     memory_timeline: Annotated[tuple[tuple[NonNegative, Count, Count], ...], Field(max_length=200)]
+    variants: Annotated[tuple[ProfilerVariant, ...], Field(max_length=8)] = ()
     tables: Annotated[tuple[ProfileTable, ...], Field(max_length=8)]
 
     @property

@@ -26,6 +26,7 @@ from infertune_probes.profiler.local_capture import Captured, capture_model
 from infertune_probes.profiler.reading import read
 from infertune_probes.profiler.tables import Ranking, rank
 from infertune_probes.profiler.timeline import timeline
+from infertune_probes.profiler.variants import judge_variants, section, time_variants
 
 MOST_ACTIVE = 10
 MOST_WARMUP = 100
@@ -36,13 +37,18 @@ _KEPT_SECONDS = 15.0
 
 def main(argv: list[str] | None = None) -> int:
     """Run the probe and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.compare and not (arguments.entry or arguments.factory):
+        parser.error("--compare needs a model: --entry or --factory")
     session = ProbeSession("profiler", sinks_from(arguments), arguments.deadline_seconds)
     with session, tempfile.TemporaryDirectory(prefix="infertune-profile-") as folder:
         captured = _captured(arguments, Path(folder))
         if captured.facts.torch is not None:
             session.software = software_here(captured.facts.torch)
         _tell(session, captured, arguments.rows)
+        if arguments.compare:
+            _compare(session, arguments, Path(folder))
         session.artifacts += _kept(captured, arguments.artifacts)
     return session.exit_code
 
@@ -69,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=5.0, help="without --body (%(default)s)")
     parser.add_argument("--trace-dir", metavar="DIR", help="where the server writes its traces")
     parser.add_argument("--artifacts", type=Path, metavar="DIR", help="keep trace and snapshot")
+    parser.add_argument(
+        "--compare", action="store_true", help="time changes of the call: compile, bf16, layout"
+    )
     parser.add_argument("--rows", type=int, choices=(10, 20), default=10, help="of each table")
     parser.add_argument("--deadline-seconds", type=float, default=180.0, help="(%(default)s)")
     add_arguments(parser)
@@ -76,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _captured(arguments: argparse.Namespace, folder: Path) -> Captured:
-    seconds = max(5.0, arguments.deadline_seconds - _KEPT_SECONDS)
+    seconds = max(5.0, arguments.deadline_seconds / (2 if arguments.compare else 1) - _KEPT_SECONDS)
     if arguments.trace is not None:
         facts = Facts(mode=arguments.mode, source=arguments.trace.name)
         return Captured(arguments.trace, facts, ())
@@ -102,6 +111,26 @@ def _tell(session: ProbeSession, captured: Captured, rows: int) -> None:
     session.measurements += measure(reading, facts)
     session.findings += judge(reading, facts)
     session.tables += [shown(one, rows) for one in tables if one.rows]
+
+
+def _compare(session: ProbeSession, arguments: argparse.Namespace, folder: Path) -> None:
+    """Time the variants in the part of the deadline that the capture leaves them."""
+    variants = time_variants(arguments, folder, arguments.deadline_seconds / 2)
+    assert session.result is not None
+    session.result["variants"] = section(variants)
+    session.findings += judge_variants(variants)
+    rows = [
+        (
+            one.name,
+            "-" if one.median_ms is None else number(one.median_ms),
+            "-" if one.baseline_ms is None else number(one.baseline_ms),
+            "-" if one.gain is None else f"{100 * one.gain:.0f}",
+            one.note or "",
+        )
+        for one in variants
+    ]
+    columns = ("variant", "ms", "plain ms", "% less", "")
+    session.tables.append(Table("variants of the call", columns, rows))
 
 
 def shown(ranking: Ranking, rows: int) -> Table:

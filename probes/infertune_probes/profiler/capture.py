@@ -60,7 +60,7 @@ def _captured(torch: Any, request: dict[str, Any], out: Path) -> dict[str, objec
         "outputsNeedGrad": _needs_grad(answer),
         "parameterTypes": _parameter_types(seen.values()),
         "inTraining": sorted({type(one).__name__ for one in seen.values() if one.training})[:10],
-        "callMs": _timed(torch, device, called, sample, request["active"]),
+        "callMs": timed(torch, device, called, sample, request["active"]),
     }
     del answer
     with _memory_history(torch, device, request["mode"], out, facts):
@@ -96,13 +96,14 @@ def synchronise(torch: Any, device: str) -> None:  # noqa: ANN401  # a module
         torch.cuda.synchronize()
 
 
-def _timed(
+def timed(
     torch: Any,  # noqa: ANN401  # a module
     device: str,
     called: Callable[..., Any],
     sample: Sample,
     times: int,
 ) -> list[float]:
+    """Return the milliseconds of each of some calls, with the device waited for on both sides."""
     taken = []
     for _ in range(times):
         synchronise(torch, device)

@@ -89,3 +89,17 @@ def test_a_model_that_cannot_be_called_is_told_with_its_reason(
     (finding,) = envelope.findings
     assert (code, finding.code) == (2, "PROFILE_NOT_CAPTURED")
     assert words in finding.evidence
+
+
+def test_changes_of_the_call_are_timed_on_the_model_itself(tmp_path: Path) -> None:
+    """Which of them pays depends on the machine; that each was tried or says why does not."""
+    names = ("--entry", "tiny_model:careless", "--input", "tiny_model:sample", "--device", "cpu")
+    _, envelope = profile(tmp_path, *names, "--compare", "--deadline-seconds", "80")
+    variants = {one.name: one for one in model(envelope).variants}
+    assert list(variants) == ["inference_mode", "bf16_autocast", "torch_compile", "channels_last"]
+    mode = variants["inference_mode"]
+    assert (mode.calls, mode.difference, mode.note) == (20, 0.0, None)
+    assert mode.median_ms is not None
+    assert variants["bf16_autocast"].difference == pytest.approx(0.0, abs=0.02)
+    assert variants["channels_last"].median_ms is None
+    assert "input of four dimensions" in (variants["channels_last"].note or "")
