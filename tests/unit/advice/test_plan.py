@@ -109,6 +109,30 @@ def test_a_profile_speaks_for(changes: Any, technique: str) -> None:
     assert technique not in steps(evidence(profile()))
 
 
+def variant(name: str, median: float | None, difference: float | None = 0.0) -> dict[str, Any]:
+    times = {"medianMs": median, "baselineMs": None if median is None else 10.0}
+    return {"name": name, "calls": 20, "difference": difference, "note": None, **times}
+
+
+def test_what_was_timed_on_this_model_replaces_every_estimate_of_it() -> None:
+    timed = [variant("bf16_autocast", 4.0, 0.01), variant("inference_mode", 9.9)]
+    given = profile(variants=timed, autograd="recording")
+    found = steps(evidence(given, benchmark(fp32=20.0, bf16=160.0)))
+    bf16 = found["BF16"]
+    assert bf16.gain is not None
+    assert (bf16.gain.low, bf16.gain.high, bf16.confidence) == (2.5, 2.5, "high")
+    assert "4 ms a call, 10 ms without (median of 20 calls)" in bf16.evidence
+    assert "off by up to 0.01" in bf16.risk
+    assert "inference_mode" not in found
+
+
+def test_a_variant_that_could_not_be_timed_says_nothing() -> None:
+    given = profile(variants=[variant("torch_compile", None)], autograd="recording")
+    found = steps(evidence(given))
+    assert "torch.compile" not in found
+    assert "inference_mode" in found
+
+
 def test_attention_that_is_fused_already_is_not_fused_again() -> None:
     fused = profile(
         kinds={"attention": 0.5}, tables=[table("kernels", flash_fwd_splitkv_kernel=0.5)]

@@ -1,8 +1,8 @@
 """Advice about how the same arithmetic is run: graphs, compilation, autograd, waiting, layout.
 
 Role: what the host costs a device that could work. Must not know: number formats, memory.
-Trade-off: a variant that the profiler timed on the user's own model counts as measured; without
-such a timing only the bound by what could vanish is given, or no figure at all.
+Trade-off: only the bound by what could vanish is given, or no figure at all; what was timed on the
+model itself (`about_timed`) replaces it.
 """
 
 from collections.abc import Iterator

@@ -15,6 +15,7 @@ from infertune.core.advice.about_host import about_host
 from infertune.core.advice.about_memory import about_memory
 from infertune.core.advice.about_model import about_model
 from infertune.core.advice.about_precision import about_precision
+from infertune.core.advice.about_timed import about_timed, timed_techniques
 from infertune.core.advice.bottleneck import Bottleneck, find_bottleneck
 from infertune.core.advice.proposals import Advice
 from infertune.core.advice.sources import Evidence
@@ -35,8 +36,11 @@ class AdvicePlan:
 def advise(evidence: Evidence) -> AdvicePlan:
     """Return the plan."""
     bottleneck = find_bottleneck(evidence)
-    found: dict[str, Advice] = {}
+    found: dict[str, Advice] = {step.technique: step for step in about_timed(evidence)}
+    timed = timed_techniques(evidence)
     for advice in _all(evidence, bottleneck):
+        if advice.technique in timed:
+            continue
         known = found.get(advice.technique)
         if known is None or advice.score > known.score:
             found[advice.technique] = advice
