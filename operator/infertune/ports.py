@@ -18,10 +18,12 @@ from infertune.core.snapshot import (
     JobView,
     Key,
     LiveEvidence,
+    ProbeFailure,
     RawObject,
     Selector,
     TargetView,
 )
+from infertune_probes.contract.load import Envelope
 
 
 class ClusterError(Exception):
@@ -114,6 +116,15 @@ class Namespace(Protocol):
 
     def list_jobs(self, namespace: str, tuning_uid: str) -> tuple[JobView, ...]:
         """Return the Jobs this tuning owns, with pod states; results of finished probe pods."""
+        ...
+
+    def fetch_device_watch(
+        self, namespace: str, pod: str, pod_uid: str
+    ) -> Envelope | ProbeFailure | None:
+        """Return what the watch beside a trial's server said last; None when the pod is gone.
+
+        A log that cannot be read, or names another pod, is a ProbeFailure.
+        """
         ...
 
     def list_selectors(self, namespace: str) -> tuple[Selector, ...]:

@@ -386,3 +386,8 @@ class TestLook:
             ("Job", "mine", owner["metadata"]["uid"], "gpu"),
             ("Job", "foreign", "another-uid", "gpu"),
         }
+
+
+class TestDeviceWatch:
+    def test_the_watch_of_a_pod_that_is_gone_says_nothing(self, stage: Stage) -> None:
+        assert stage.cluster.fetch_device_watch(stage.namespace, "none", "no-uid") is None

@@ -66,6 +66,7 @@ class FakeCluster:
         self.applied: list[str] = []
         self.events: list[tuple[Key, Event]] = []
         self.results: dict[str, Envelope | ProbeFailure] = {}
+        self.watches: dict[str, Envelope | ProbeFailure] = {}
         self.before: Hook = lambda _: None
         self.after: Hook = lambda _: None
         self._failures: dict[str, deque[ClusterError]] = defaultdict(deque)
@@ -164,6 +165,14 @@ class FakeCluster:
             result = self.results.get(pod["metadata"]["uid"]) if pod and finished else None
             views.append(job_reading.job_view(job, role, pod, created_failure, result))
         return tuple(views)
+
+    def fetch_device_watch(
+        self, namespace: str, pod: str, pod_uid: str
+    ) -> "Envelope | ProbeFailure | None":
+        self._called("fetch_device_watch")
+        live = self.store.look("Pod", namespace, pod)
+        same = live is not None and live["metadata"]["uid"] == pod_uid
+        return self.watches.get(pod_uid) if same else None
 
     def list_selectors(self, namespace: str) -> tuple[Selector, ...]:
         self._called("list_selectors")

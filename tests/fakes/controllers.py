@@ -18,6 +18,8 @@ from infertune_probes.contract.load import Envelope
 from tests.fakes import envelopes
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.copies import copied
+from tests.fakes.devices import Devices
+from tests.fakes.raw_objects import argument, conditions, pending
 
 NODE = "node-1"
 Labels = Mapping[str, str]
@@ -39,6 +41,7 @@ class World:
     load_result: Callable[[Envelope], Envelope | ProbeFailure] = lambda found: found
     gpu: Callable[[str, Any], Envelope] = envelopes.no_gpu
     versions: Callable[[str, Any], Envelope] = envelopes.no_driver
+    devices: Devices = field(default_factory=Devices)
     pods_refused: str = ""
     unschedulable: bool = False
     live_without_room: bool = False
@@ -164,7 +167,7 @@ class SimulatedNode:
 
     def _run(self, job: dict[str, Any]) -> None:
         metadata = job["metadata"]
-        if "deletionTimestamp" in metadata or _conditions(job, "Complete", "Failed"):
+        if "deletionTimestamp" in metadata or conditions(job, "Complete", "Failed"):
             return
         pods = self._pods_of(metadata["namespace"], metadata["uid"])
         if not pods:
@@ -172,7 +175,7 @@ class SimulatedNode:
             return
         pod = pods[0]
         if self.world.unschedulable:
-            self._set_status("Pod", pod, _pending("0/1 nodes are available: Insufficient cpu"))
+            self._set_status("Pod", pod, pending("0/1 nodes are available: Insufficient cpu"))
             return
         if metadata["labels"][LABEL_ROLE] == "server":
             self._run_server(job, pod)
@@ -199,6 +202,8 @@ class SimulatedNode:
             )
 
     def _run_server(self, job: dict[str, Any], pod: dict[str, Any]) -> None:
+        if not self._let_in(job, pod):
+            return
         reason = self.world.server_fails(pod["spec"]["containers"][0])
         if reason is None:
             self._advance_server(pod)
@@ -208,11 +213,20 @@ class SimulatedNode:
         self._set_status("Pod", pod, {"phase": "Failed", "containerStatuses": [status]})
         self._end_job(job, "Failed", "BackoffLimitExceeded")
 
+    def _let_in(self, job: dict[str, Any], pod: dict[str, Any]) -> bool:
+        """Run the gate of a pod that has one; whether its server may start."""
+        status = self.world.devices.look_at(pod, self.cluster)
+        if status:
+            self._set_status("Pod", pod, status)
+        if "phase" in status:
+            self._end_job(job, "Failed", "BackoffLimitExceeded")
+        return "phase" not in status
+
     def _advance_live(self, pod: dict[str, Any]) -> dict[str, Any]:
         waits = pod.get("status", {}).get("phase") != "Running"
         if not (self.world.live_without_room and waits):
             return self._advance_server(pod)
-        self._set_status("Pod", pod, _pending("0/1 nodes are available: Insufficient cpu"))
+        self._set_status("Pod", pod, pending("0/1 nodes are available: Insufficient cpu"))
         return self.cluster.store.read("Pod", pod["metadata"]["namespace"], pod["metadata"]["name"])
 
     def _advance_server(self, pod: dict[str, Any]) -> dict[str, Any]:
@@ -264,14 +278,14 @@ class SimulatedNode:
         container = self._served_by(job)
         if container is None:
             return ProbeFailure("NoResult", "the server is gone")
-        rates = [float(rate) for rate in _argument(arguments, "--rates").split(",")]
+        rates = [float(rate) for rate in argument(arguments, "--rates").split(",")]
         asked = "--golden" in arguments
         return self.world.load_result(
             envelopes.load(
                 rates,
                 lambda rate: self.world.serve(container, rate),
-                float(_argument(arguments, "--slo-ms")),
-                float(_argument(arguments, "--seconds-per-rate")),
+                float(argument(arguments, "--slo-ms")),
+                float(argument(arguments, "--seconds-per-rate")),
                 now,
                 self.world.quality(container["image"]) if asked else None,
             )
@@ -378,22 +392,3 @@ def _revision(raw: dict[str, Any]) -> int:
 def _ready(pod: dict[str, Any]) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
-
-
-def _conditions(job: dict[str, Any], *names: str) -> bool:
-    conditions = job.get("status", {}).get("conditions") or ()
-    return any(c["type"] in names and c["status"] == "True" for c in conditions)
-
-
-def _pending(message: str) -> dict[str, Any]:
-    unplaced = {
-        "type": "PodScheduled",
-        "status": "False",
-        "reason": "Unschedulable",
-        "message": message,
-    }
-    return {"phase": "Pending", "conditions": [unplaced]}
-
-
-def _argument(arguments: list[str], name: str) -> str:
-    return arguments[arguments.index(name) + 1]

@@ -142,6 +142,7 @@ class Calls:
             ],
             "list_autoscalers": lambda: cluster.list_autoscalers(space, "Deployment", "server"),
             "list_jobs": self._jobs,
+            "fetch_device_watch": lambda: cluster.fetch_device_watch(space, "none", "uid"),
             "list_owned": cluster.list_owned,
             "list_selectors": lambda: cluster.list_selectors(space),
             "list_quotas": lambda: cluster.list_quotas(space),

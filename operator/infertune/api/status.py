@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from infertune.api.argument_lists import LONGEST_LIST, ArgumentList, kept_where_they_differ
+from infertune.api.device_status import TrialDevices
 from infertune.api.fields import ShortText, StatusModel
 from infertune.api.node_status import ProbeSummary, RejectedImage
 
@@ -131,6 +132,7 @@ class TrialRecord(StatusModel):
         None, description="GPU product or instance type of that node, where a label says it."
     )
     image_id: str | None = Field(None, description="What the serving container really ran.")
+    devices: TrialDevices | None = Field(None, description="The GPUs of the trial.")
     started_at: datetime | None = Field(None, description="When its Jobs were decided.")
     finished_at: datetime | None = Field(None, description="When its result was recorded.")
 

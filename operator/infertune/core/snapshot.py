@@ -15,7 +15,7 @@ from infertune.api.spec import TuningSpec
 from infertune.api.status import TuningStatus
 from infertune.api.v1alpha1 import SpecError
 from infertune.core.evidence import Evidence, NoData, SloBound
-from infertune_probes.contract.load import Envelope
+from infertune_probes.contract.load import Envelope, Summary
 
 RawObject = Mapping[str, Any]
 JobRole = Literal["gpu", "benchmark", "versions", "profiler", "server", "load"]
@@ -113,13 +113,27 @@ class ProbeFailure:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceLook:
+    """What our containers in a trial server's pod have said of its devices.
+
+    ``gate`` is None while it has not ended; ``blocked`` says why one of our containers, and so the
+    server behind it, could not start; empty when nothing is wrong with them.
+    """
+
+    pod_uid: str
+    gate: Summary | ProbeFailure | None = None
+    blocked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """One of our Jobs with its pod, if it has one.
 
     ``failure_reason`` is the most telling of: the pod's container state (OOMKilled,
     CrashLoopBackOff, ErrImagePull, InvalidImageName, CreateContainerConfigError), the pod's
     Unschedulable condition, the Job's own FailedCreate event or DeadlineExceeded condition.
-    ``result`` is read only once, for a finished probe pod.
+    ``result`` is read only once, for a finished probe pod. ``devices`` is None where the pod has
+    no containers that look at its devices.
     """
 
     name: str
@@ -140,6 +154,7 @@ class JobView:
     failure_message: str
     result: Envelope | ProbeFailure | None
     image_ids: Mapping[str, str] = field(default_factory=dict)
+    devices: DeviceLook | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +267,8 @@ class Snapshot:
     ``frozen``: an admin has frozen all rollouts of this installation.
     ``sources`` holds, whole, those that the target's template refers to for a declared setting;
     ``copies`` those that we made.
+    ``device_watch`` is what the watch beside a trial's server said last; it is read only once the
+    load has ended, and None before and where there is none.
     """
 
     now: datetime
@@ -275,3 +292,4 @@ class Snapshot:
     frozen: bool = False
     sources: Mapping[str, RawObject] = field(default_factory=dict)
     copies: tuple[CopyView, ...] = ()
+    device_watch: Envelope | ProbeFailure | None = None

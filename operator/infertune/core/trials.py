@@ -12,6 +12,7 @@ from datetime import datetime
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TrialRecord
 from infertune.core.admission import refusal_of
+from infertune.core.device_gate import held_back
 from infertune.core.image_trouble import IMAGE_UNAVAILABLE, image_trouble
 from infertune.core.load_access import secret_missing
 from infertune.core.resolve import Resolved
@@ -179,7 +180,7 @@ def _final_reason(server: JobView) -> Ending | None:
 
 
 def _server_ending(server: JobView, spec: TuningSpec, now: datetime) -> Ending | None:
-    final = _final_reason(server)
+    final = held_back(server, spec) or _final_reason(server)
     if final is not None:
         return final
     reason = server.failure_reason or ""

@@ -28,6 +28,7 @@ from infertune.core.trial_gate import keeps_slot, waits_in_line
 from infertune.ports import LiveQuery, MetricsSource, Scene
 from infertune.runtime.cache import WatchCache, WatchedPods, WorkloadKey, workload_of
 from infertune.runtime.config_reading import with_config_maps
+from infertune.runtime.device_reading import with_device_watch
 from infertune.runtime.slots import TrialSlots
 from infertune.runtime.target_reading import TargetReader
 from infertune.runtime.trial_world import TrialWorld
@@ -95,6 +96,7 @@ class Observer:
             other_autoscalers=tuple(str(raw["metadata"]["name"]) for raw in autoscalers[1:]),
             frozen=wanted.switches and self._frozen(),
         )
+        snapshot = with_device_watch(self._namespace, snapshot)
         return with_config_maps(self._namespace, snapshot, wanted)
 
     def _wanted(self, tuning: TuningView, now: datetime) -> tuple[Needs, Slot | None]:

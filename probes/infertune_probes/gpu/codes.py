@@ -290,6 +290,21 @@ GPU_USE_UNKNOWN = Code(
     "run with --window 10 or longer, in the server's pod, while load is offered",
 )
 
+# ---- the gate around a trial, and the watch beside its server
+TRIAL_DEVICE = Code("TRIAL_DEVICE", "A device that this trial's server was given, by its UUID.")
+TRIAL_DEVICES_UNKNOWN = Code(
+    "TRIAL_DEVICES_UNKNOWN",
+    "Which devices the trial's server was given cannot be told, so none of them is watched.",
+    "let the device plugin name the devices (NVIDIA_VISIBLE_DEVICES), and set the nvidia "
+    "runtimeClass",
+)
+DEVICE_SHARED = Code(
+    "DEVICE_SHARED",
+    "Something else uses a device of the trial: figures measured on it are not the server's own.",
+    "give trials a device of their own (no time-slicing or MPS), or set spec.probes.gpuCheck: "
+    "Disabled where sharing is meant",
+)
+
 CATALOGUE = (
     GPU_PRESENT,
     GPU_NOT_USABLE,
@@ -352,4 +367,7 @@ CATALOGUE = (
     GPU_BUSY,
     GPU_NOT_USED,
     GPU_USE_UNKNOWN,
+    TRIAL_DEVICE,
+    TRIAL_DEVICES_UNKNOWN,
+    DEVICE_SHARED,
 )

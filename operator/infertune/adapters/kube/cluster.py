@@ -14,6 +14,7 @@ from urllib.parse import quote
 from infertune.adapters.kube import jobs as job_reading
 from infertune.adapters.kube import targets
 from infertune.adapters.kube.connection import JSON_PATCH, MERGE_PATCH, Connection, Request
+from infertune.adapters.kube.device_looks import newest_look
 from infertune.adapters.kube.errors import NotServed
 from infertune.adapters.kube.paths import list_path, object_path
 from infertune.adapters.kube.probe_results import ProbeResults
@@ -22,6 +23,7 @@ from infertune.api.annotations import ABORT
 from infertune.api.v1alpha1 import API_VERSION, KIND
 from infertune.core.garbage import OwnObject
 from infertune.core.manifests.config_copy import LABEL_COPY
+from infertune.core.manifests.device_containers import WATCH
 from infertune.core.manifests.naming import FINALIZER, LABEL_TUNING_UID
 from infertune.core.ownership import FIELD_MANAGER
 from infertune.core.plan import Event
@@ -40,6 +42,8 @@ from infertune_probes.contract.load import Envelope
 
 LOG_BYTES = 8 * 1024 * 1024
 LOG_LINES = 60_000
+# Some envelopes of the watch beside a trial's server; one has about a hundred lines.
+WATCH_LINES = 3000
 # A Job that has no pod after this long has a reason for it, told by its events.
 PODLESS_SECONDS = 3.0
 GROUPS_KEPT_SECONDS = 300.0
@@ -195,6 +199,20 @@ class KubeCluster(KubeWriter):
             and "deletionTimestamp" not in job["metadata"]
         ]
         return tuple(sorted(views, key=lambda view: view.name))
+
+    def fetch_device_watch(
+        self, namespace: str, pod: str, pod_uid: str
+    ) -> Envelope | ProbeFailure | None:
+        """Return what the watch beside a trial's server said last; None when the pod is gone."""
+        path = object_path("v1", "Pod", namespace, pod) + "/log"
+        query = (("container", WATCH), ("tailLines", str(WATCH_LINES)))
+        try:
+            log = self._connection.send_for_text(Request("GET", path, query))
+        except Gone:
+            return None
+        except Refused as error:
+            return ProbeFailure("NoResult", str(error))
+        return newest_look(pod_uid, log)
 
     def list_selectors(self, namespace: str) -> tuple[Selector, ...]:
         """Return what picks pods by label here: Services, budgets, monitors, workloads, scalers."""

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast, get_args
 
+from infertune.adapters.kube.device_looks import device_look
 from infertune.core.garbage import OwnObject
+from infertune.core.manifests.device_containers import OUR_CONTAINERS
 from infertune.core.manifests.naming import ANNOTATION_TUNING, LABEL_ROLE, LABEL_TUNING_UID
 from infertune.core.snapshot import (
     JobRole,
@@ -80,6 +82,7 @@ def job_view(
         failure_message=failure.message if failure else "",
         result=result,
         image_ids=image_ids(pod) if pod else {},
+        devices=device_look(pod) if pod else None,
     )
 
 
@@ -151,6 +154,8 @@ def _failure(job: RawObject, pod: RawObject | None) -> Reason | None:
             return taken_away
         for key in ("initContainerStatuses", "containerStatuses"):
             for container in status.get(key) or ():
+                if container.get("name") in OUR_CONTAINERS:
+                    continue  # told by itself: it says nothing about the candidate
                 found = _container_failure(container)
                 if found is not None:
                     return found

@@ -26,7 +26,7 @@ KEEP_FINISHED_SECONDS = 600
 PROBE_DEADLINE_SECONDS = 300
 BENCHMARK_SECONDS = 10
 
-_RESTRICTED = {
+RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,
     "capabilities": {"drop": ["ALL"]},
@@ -182,7 +182,7 @@ def probe_container(image: str, module: list[str], cpu_limit: str) -> dict[str, 
             "requests": {"cpu": "50m", "memory": "64Mi"},
             "limits": {"cpu": cpu_limit, "memory": "512Mi"},
         },
-        "securityContext": dict(_RESTRICTED),
+        "securityContext": dict(RESTRICTED),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [],
     }

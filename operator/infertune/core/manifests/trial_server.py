@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from infertune.api.spec import TuningSpec
 from infertune.api.status import TemplateValues
+from infertune.core.manifests.device_containers import with_device_containers
 from infertune.core.manifests.naming import labels
 from infertune.core.manifests.probe_jobs import PROBE_DEADLINE_SECONDS, job
 from infertune.core.manifests.template_fields import only_variables, pod_with
@@ -44,6 +45,7 @@ def server_job(
     }
     pod_spec = copied_pod(template, serving, spec, setting.pin)
     pod_spec = pod_with(pod_spec, serving, knob, only_variables(values))
+    pod_spec = with_device_containers(pod_spec, spec, resolved, setting.installation)
     if setting.installation.trial_priority_class:
         pod_spec["priorityClassName"] = setting.installation.trial_priority_class
     metadata = {

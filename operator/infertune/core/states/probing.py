@@ -7,6 +7,7 @@ kind of node.
 
 from infertune.api.conditions import Observation
 from infertune.api.node_status import ProbeSummary
+from infertune.core.device_gate import BESIDE_HEALTH
 from infertune.core.manifests.naming import probe_job_name
 from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job, versions_job
 from infertune.core.manifests.target_probe import profiler_job
@@ -25,8 +26,6 @@ from infertune_probes.contract.profiler_result import ProfilerResult
 
 WAIT_SECONDS = 5.0
 _LONGEST_SUMMARY = 512
-# What a pod without rights cannot read, and what says nothing against the health of a device.
-_BESIDE_HEALTH = frozenset({"XID_UNKNOWN", "HIDDEN_USE", "PCIE_LINK"})
 
 
 def probing(context: Context) -> Outcome:
@@ -130,7 +129,7 @@ def sentence(envelope: Envelope) -> str:
     """Return a probe's result in one sentence: its worst finding, or its best figure."""
     rank = {"fail": 0, "unknown": 1, "warn": 2, "pass": 3}
     worst = min(
-        envelope.findings, key=lambda f: (rank[f.verdict], f.code in _BESIDE_HEALTH), default=None
+        envelope.findings, key=lambda f: (rank[f.verdict], f.code in BESIDE_HEALTH), default=None
     )
     figures = [m for m in envelope.measurements if m.value is not None]
     best = max(figures, key=lambda m: (m.name.endswith("_best"), m.value), default=None)
@@ -142,7 +141,7 @@ def sentence(envelope: Envelope) -> str:
 
 def _unproven(summary: ProbeSummary) -> bool:
     """Return whether no healthy device was shown; a summary leads with its gravest finding."""
-    return summary.verdict == "unknown" and summary.summary.partition(":")[0] not in _BESIDE_HEALTH
+    return summary.verdict == "unknown" and summary.summary.partition(":")[0] not in BESIDE_HEALTH
 
 
 def _gate(

@@ -10,6 +10,15 @@ from dataclasses import replace
 from infertune.api.status import TrialRecord
 from infertune.core.admission import refusal_of
 from infertune.core.budget import spent_now
+from infertune.core.device_gate import (
+    NOT_USED,
+    NOT_USED_CODE,
+    Verdict,
+    awaits_last_look,
+    judge_devices,
+    looked_at,
+    with_devices,
+)
 from infertune.core.load_access import turned_away
 from infertune.core.manifests.config_copy import trial_copies
 from infertune.core.manifests.load_arguments import load_arguments
@@ -41,7 +50,7 @@ TRIAL_WAIT_SECONDS = 3.0
 def drive(context: Context, resolved: Resolved, record: TrialRecord) -> Outcome:
     """Return the next step of the trial that runs."""
     jobs = jobs_of(record, context.snapshot.jobs)
-    record = _seen(context, resolved, record, jobs.server)
+    record = looked_at(_seen(context, resolved, record, jobs.server), jobs.server)
     crowded = starved(context.snapshot.target)
     if crowded is not None:
         return _finish(context, ended(record, Ending("Invalid", YIELDED, crowded.message)))
@@ -49,15 +58,29 @@ def drive(context: Context, resolved: Resolved, record: TrialRecord) -> Outcome:
     if isinstance(step, StartServer | StartLoad):
         return _start(context, resolved, record, step)
     if isinstance(step, Finished):
-        blocked = load_blocked(jobs.server, resolved, context.spec, step.result)
-        blocked = blocked or turned_away(step.result, context.spec)
-        if blocked is not None:
-            return _finish(context, ended(record, blocked))
-        done = _finish(context, _judged(context, resolved, record, step))
-        return replace(done, told=(*done.told, *_moved_tag(context, resolved, record)))
+        return _after_load(context, resolved, record, step)
     if isinstance(step, Ending):
         return _finish(context, ended(record, _with_place(step, record)))
     return Outcome(requeue_seconds=TRIAL_WAIT_SECONDS)
+
+
+def _after_load(
+    context: Context, resolved: Resolved, record: TrialRecord, step: Finished
+) -> Outcome:
+    """Return how the trial ended, once the look at its devices that follows the load is here."""
+    jobs = jobs_of(record, context.snapshot.jobs)
+    blocked = load_blocked(jobs.server, resolved, context.spec, step.result)
+    blocked = blocked or turned_away(step.result, context.spec)
+    if blocked is not None:
+        return _finish(context, ended(record, blocked))
+    watch = context.snapshot.device_watch
+    if awaits_last_look(jobs.server, watch, step.result, context.now):
+        return Outcome(requeue_seconds=TRIAL_WAIT_SECONDS)
+    looks = judge_devices(jobs.server, watch, step.result, context.spec)
+    judged = with_devices(_judged(context, resolved, record, step), looks)
+    done = _finish(context, judged)
+    idle = _idle_device(judged, looks)
+    return replace(done, told=(*done.told, *idle, *_moved_tag(context, resolved, record)))
 
 
 def pin(context: Context, resolved: Resolved) -> Pin | None:
@@ -113,6 +136,14 @@ def _moved_tag(context: Context, resolved: Resolved, record: TrialRecord) -> tup
         return ()
     words = f"{resolved.image} has moved: live pods run {other[0]}, the trial ran {record.image_id}"
     return (Event("Warning", "TagMoved", words),)
+
+
+def _idle_device(record: TrialRecord, looks: Verdict | None) -> tuple[Event, ...]:
+    """Return the warning that the server left its device idle while load was offered."""
+    if looks is None or not looks.not_used:
+        return ()
+    tried = configuration_text(record.candidate)
+    return (Event("Warning", NOT_USED, f"{NOT_USED_CODE} ({tried}): {looks.not_used}"),)
 
 
 def _start(context: Context, resolved: Resolved, record: TrialRecord, step: TrialStep) -> Outcome:
@@ -184,4 +215,7 @@ def _told(record: TrialRecord) -> str:
             f"no rate keeps the promise; P95 {shown(first.p95)} at {number(first.offered_rate)}/s"
         )
     knee = min(record.levels, key=lambda level: abs(level.offered_rate - (record.knee_rate or 0)))
-    return f"one replica carries {number(record.knee_rate)}/s with P95 {shown(knee.p95)}"
+    words = f"one replica carries {number(record.knee_rate)}/s with P95 {shown(knee.p95)}"
+    if record.devices is None or record.devices.used == "Yes":
+        return words
+    return f"{words}; its devices: {record.devices.note}"
