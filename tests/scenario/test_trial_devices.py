@@ -83,7 +83,7 @@ def test_the_log_of_the_watch_is_read_only_when_the_load_has_ended() -> None:
             id="sick",
         ),
         pytest.param(
-            [finding("DEVICE_SHARED", "fail", f"{WHO}: 30.0 GB of its memory are in use")],
+            [finding("TRIAL_DEVICE_SHARED", "fail", f"{WHO}: 30.0 GB of its memory are in use")],
             "DeviceShared",
             id="shared",
         ),
@@ -119,7 +119,7 @@ def test_a_device_that_is_sick_or_shared_before_is_never_a_slow_configuration(
             id="memory-errors",
         ),
         pytest.param(
-            [XID, finding("DEVICE_SHARED", "fail", f"{WHO}: under load, also pid 7")],
+            [XID, finding("TRIAL_DEVICE_SHARED", "fail", f"{WHO}: under load, also pid 7")],
             "DeviceShared",
             id="somebody-else",
         ),

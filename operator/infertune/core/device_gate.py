@@ -32,7 +32,7 @@ GATE_FAILED = "GateFailed"
 NOT_USED_CODE = "GPU_NOT_USED"
 # Patience for the look that comes after the load has ended: one comes every ten seconds.
 LAST_LOOK_SECONDS = 30.0
-_SHARING = frozenset({"DEVICE_SHARED", "FOREIGN_PROCESS"})
+_SHARING = frozenset({"TRIAL_DEVICE_SHARED", "FOREIGN_PROCESS"})
 # Warnings elsewhere; while a trial is measured they mean that something else was measured too.
 _VOIDING = frozenset({"ECC_GROWING", "XID_APPLICATION", "XID_OTHER"})
 _COOLING = "software thermal slowdown"

@@ -298,8 +298,8 @@ TRIAL_DEVICES_UNKNOWN = Code(
     "let the device plugin name the devices (NVIDIA_VISIBLE_DEVICES), and set the nvidia "
     "runtimeClass",
 )
-DEVICE_SHARED = Code(
-    "DEVICE_SHARED",
+TRIAL_DEVICE_SHARED = Code(
+    "TRIAL_DEVICE_SHARED",
     "Something else uses a device of the trial: figures measured on it are not the server's own.",
     "give trials a device of their own (no time-slicing or MPS), or set spec.probes.gpuCheck: "
     "Disabled where sharing is meant",
@@ -369,5 +369,5 @@ CATALOGUE = (
     GPU_USE_UNKNOWN,
     TRIAL_DEVICE,
     TRIAL_DEVICES_UNKNOWN,
-    DEVICE_SHARED,
+    TRIAL_DEVICE_SHARED,
 )

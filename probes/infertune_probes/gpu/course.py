@@ -18,15 +18,16 @@ from infertune_probes.contract.host import host_facts, image, node_name, pod_uid
 from infertune_probes.contract.software import software_here
 from infertune_probes.gpu.codes import (
     DEVICE_LOST,
-    DEVICE_SHARED,
     NVML_HUNG,
     PCIE_LINK,
     TRIAL_DEVICE,
+    TRIAL_DEVICE_SHARED,
     TRIAL_DEVICES_UNKNOWN,
     WINDOW_CUT,
 )
 from infertune_probes.gpu.given import errors_of
 from infertune_probes.gpu.health import judge_health
+from infertune_probes.gpu.presence import uuids_by_address
 from infertune_probes.gpu.section import measure, result_section
 from infertune_probes.gpu.tenants import proc_owner, tenants
 from infertune_probes.gpu.under_load import judge_window
@@ -84,7 +85,7 @@ class Course:
             self._now += [finding for finding in health if finding.code != PCIE_LINK.name]
             self._now += _strangers(device, proc)
         if self._devices:
-            self._now += judge_xids(self._log)
+            self._now += judge_xids(self._log, uuids_by_address(sight))
         self._keep(finding for finding in self._now if finding.verdict == "fail")
         self._keep(finding for finding in self._now if finding.code.startswith("XID_"))
 
@@ -205,7 +206,7 @@ def _strangers(device: Device, proc: Path) -> list[Finding]:
     foreign = [f"pid {each.pid} ({each.name})" for each in found if each.ours is False]
     if not foreign:
         return []
-    return [DEVICE_SHARED.failed(f"{device.who}: under load, also {', '.join(foreign[:5])}")]
+    return [TRIAL_DEVICE_SHARED.failed(f"{device.who}: under load, also {', '.join(foreign[:5])}")]
 
 
 def _key(finding: Finding) -> tuple[str, str]:

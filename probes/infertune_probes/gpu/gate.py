@@ -26,7 +26,7 @@ from infertune_probes.gpu.given import (
     write_down,
 )
 from infertune_probes.gpu.health import judge_health
-from infertune_probes.gpu.presence import judge_presence
+from infertune_probes.gpu.presence import judge_presence, uuids_by_address
 from infertune_probes.gpu.section import measure, result_section, tables
 from infertune_probes.gpu.surroundings import survey
 from infertune_probes.gpu.witnesses import Sight, Source, ask_nvml
@@ -75,7 +75,7 @@ def _examine(session: ProbeSession, options: argparse.Namespace) -> None:
         # At rest a link proves nothing; it is judged by the watch, under load.
         session.findings += [finding for finding in health if finding.code != PCIE_LINK.name]
         session.findings += judge_strangers(device)
-    session.findings += judge_xids(log)
+    session.findings += judge_xids(log, uuids_by_address(sight))
     sight = replace(sight, nvml=replace(sight.nvml, devices=tuple(given), count=len(given)))
     session.result = result_section(sight, log, None, {})
     session.measurements += measure(sight, None)

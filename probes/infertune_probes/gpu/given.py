@@ -12,7 +12,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from infertune_probes.gpu.codes import DEVICE_SHARED, HIDDEN_USE
+from infertune_probes.gpu.codes import HIDDEN_USE, TRIAL_DEVICE_SHARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def judge_strangers(device: Device) -> list[Finding]:
     seen = strangers(device)
     if seen:
         evidence = f"{device.who}: {'; '.join(seen)} before the trial's server has started"
-        return [DEVICE_SHARED.failed(evidence)]
+        return [TRIAL_DEVICE_SHARED.failed(evidence)]
     unread = device.rows("users") is None
     if unread and (device.whole("memoryUsedBytes") is None or _one_memory(device)):
         why = device.why_unread("users")

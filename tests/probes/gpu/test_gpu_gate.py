@@ -44,8 +44,8 @@ def test_a_healthy_device_of_ones_own_lets_the_server_start(machine: Machine) ->
         pytest.param({"ecc_uncorrected": 3}, "ECC_UNCORRECTED", id="memory-errors"),
         pytest.param({"rows_failure": 1}, "ROW_REMAP_FAILED", id="a-failed-remap"),
         pytest.param({"compute_mode": 2}, "COMPUTE_PROHIBITED", id="no-program-may-run"),
-        pytest.param({"compute": "4242:3000000000"}, "DEVICE_SHARED", id="somebody-is-there"),
-        pytest.param({"memory_used": 30 * GIB}, "DEVICE_SHARED", id="memory-of-somebody-unseen"),
+        pytest.param({"compute": "4242:3000000000"}, "TRIAL_DEVICE_SHARED", id="somebody-is-there"),
+        pytest.param({"memory_used": 30 * GIB}, "TRIAL_DEVICE_SHARED", id="memory-of-somebody"),
     ],
 )
 def test_a_sick_or_a_shared_device_keeps_the_server_from_starting_and_is_named(
@@ -105,4 +105,4 @@ def test_memory_that_the_cpu_shares_says_nothing_about_strangers(machine: Machin
     unread = {"compute": NOT_SUPPORTED, "graphics": NOT_SUPPORTED, "mps": NOT_SUPPORTED}
     machine.driver(h100(name="NVIDIA GH200 480GB", memory_used=30 * GIB, **unread))
     ran = gate(machine, "--asked", "1")
-    assert (ran.exit_code, verdicts(ran).get("DEVICE_SHARED")) == (0, None)
+    assert (ran.exit_code, verdicts(ran).get("TRIAL_DEVICE_SHARED")) == (0, None)

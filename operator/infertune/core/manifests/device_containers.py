@@ -4,14 +4,6 @@ Role: the gate runs before everything else, with the server's own devices, and k
 shared one from being measured; the watch stays beside the server and says in its log what happens
 to these devices. Must not know: what they find. Trade-off: they live in the server's pod, because
 only there it is the same device; they take as little of it as a Python needs.
-
-The devices are the same because the kubelet gives those of an init container that has ended to
-the containers after it (ManagerImpl.Allocate in pkg/kubelet/cm/devicemanager/manager.go of
-Kubernetes: what ``addContainerAllocatedResources`` puts into ``devicesToReuse`` is allocated
-first). So the gate is a plain init container that asks for as many, and the pod asks for no more
-than before. The watch asks for none: a sidecar's devices are its own for good. It is an init
-container with restartPolicy Always, which Kubernetes has since 1.29, the oldest that the chart
-allows: it ends with the server, and so never keeps a Job alive.
 """
 
 from collections.abc import Mapping, Sequence
@@ -62,6 +54,10 @@ def with_device_containers(
     }
 
 
+# The kubelet gives the devices of an init container that has ended to the containers after it:
+# ManagerImpl.Allocate in pkg/kubelet/cm/devicemanager/manager.go of Kubernetes allocates what
+# ``addContainerAllocatedResources`` put into ``devicesToReuse`` first. So the gate looks at the
+# very devices of the server, and the pod asks for no more of them than before.
 def _gate(image: str, module: list[str], gpus: int, *, guaranteed: bool) -> dict[str, Any]:
     container = _small(image, GATE, module, guaranteed=guaranteed)
     container["resources"]["limits"][GPU_RESOURCE] = str(gpus)
@@ -70,6 +66,9 @@ def _gate(image: str, module: list[str], gpus: int, *, guaranteed: bool) -> dict
     return container
 
 
+# A sidecar's devices would be its own for good, so the watch asks for none. As an init container
+# with restartPolicy Always (on by default since Kubernetes 1.29, the oldest that the chart allows)
+# it ends with the server and never keeps a Job alive.
 def _watch(image: str, module: list[str], *, guaranteed: bool) -> dict[str, Any]:
     container = _small(image, WATCH, module, guaranteed=guaranteed)
     container["restartPolicy"] = "Always"
