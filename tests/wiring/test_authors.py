@@ -140,6 +140,12 @@ def test_an_author_with_the_rights_of_the_tuning_writes_it(place: Scenery) -> No
             "spec.mode: author may not update HorizontalPodAutoscalers in namespace",
             id="may not change the autoscaler that Apply writes",
         ),
+        pytest.param(
+            (SERVER, PODS, JOBS),
+            {"trial": {"placement": "Borrow"}},
+            "spec.trial.placement: author may not update HorizontalPodAutoscalers in namespace",
+            id="may not lower the autoscaler that Borrow lowers in any mode",
+        ),
     ],
 )
 def test_an_author_without_them_is_told_which_is_missing(
