@@ -263,6 +263,8 @@ class TestLook:
         stage.add(controller_revision(owner, "mine", "conf-infertune-0123456789"))
         stranger = {**owner, "metadata": {**owner["metadata"], "uid": "of-another"}}
         stage.add(controller_revision(stranger, "not-mine", "conf-of-another"))
+        # The controller notes a new revision in the status, which makes a new version.
+        stage.edit(owner, lambda one: one["metadata"].update(labels={"revised": "yes"}))
         found = stage.cluster.fetch_target(stage.namespace, "StatefulSet", "server")
         assert found is not None
         assert found.history == {"conf-infertune-0123456789"}

@@ -2,7 +2,8 @@
 
 Role: each method is one or a few requests. Must not know: when it is called, or why. Trade-off:
 reads go to the API server every time; what may be remembered between ticks is the runtime's affair,
-except the API groups served and the results of finished probe pods, which do not change.
+except the API groups served, the results of finished probe pods, which do not change, and what the
+revisions of a StatefulSet refer to, which changes with its version.
 """
 
 import logging
@@ -18,6 +19,7 @@ from infertune.adapters.kube.device_looks import newest_look
 from infertune.adapters.kube.errors import NotServed
 from infertune.adapters.kube.paths import list_path, object_path
 from infertune.adapters.kube.probe_results import ProbeResults
+from infertune.adapters.kube.revisions import Histories
 from infertune.adapters.kube.writes import KubeWriter
 from infertune.api.annotations import ABORT
 from infertune.api.v1alpha1 import API_VERSION, KIND
@@ -61,6 +63,7 @@ class KubeCluster(KubeWriter):
         self._clock = clock
         self._namespaces = namespaces
         self._results = ProbeResults()
+        self._histories = Histories()
         self._monitoring: tuple[float, bool] | None = None
 
     def fetch_tuning(self, key: Key) -> RawObject | None:
@@ -168,16 +171,25 @@ class KubeCluster(KubeWriter):
         workload = {"apiVersion": "apps/v1", "kind": kind, **workload}
         chosen = ("labelSelector", targets.selector_text(workload["spec"]["selector"]))
         owners = frozenset({workload["metadata"]["uid"]})
-        path = list_path("apps/v1", targets.REVISIONS[kind], namespace)
-        revisions = targets.owned_by(self._list(path, chosen), owners)
-        if kind == "Deployment":
-            owners = frozenset(raw["metadata"]["uid"] for raw in revisions)
+
+        def list_revisions() -> list[RawObject]:
+            path = list_path("apps/v1", targets.REVISIONS[kind], namespace)
+            return targets.owned_by(self._list(path, chosen), owners)
+
+        # The pods of a StatefulSet are told without its revisions, which are read for history only.
+        replica_sets = list_revisions() if kind == "Deployment" else []
+        history = (
+            targets.config_maps_of(replica_sets)
+            if kind == "Deployment"
+            else self._histories.of(workload, lambda: targets.config_maps_of(list_revisions()))
+        )
+        controllers = frozenset(raw["metadata"]["uid"] for raw in replica_sets) or owners
         pods = self._list(list_path("v1", "Pod", namespace), chosen)
         return TargetView(
             raw=workload,
-            pods=targets.live_pods(targets.owned_by(pods, owners)),
-            revision=targets.current_revision(workload, revisions),
-            history=targets.config_maps_of(revisions),
+            pods=targets.live_pods(targets.owned_by(pods, controllers)),
+            revision=targets.current_revision(workload, replica_sets),
+            history=history,
         )
 
     def list_autoscalers(self, namespace: str, kind: str, name: str) -> tuple[RawObject, ...]:
