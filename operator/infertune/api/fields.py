@@ -23,6 +23,25 @@ PATTERN_WORDS: Mapping[str, str] = {
     PERCENT_PATTERN: 'write a percentage from "0" to "100" as a string, such as "0.5"',
     NAME_PATTERN: "write a name as Kubernetes takes it: lower-case letters, digits, - and .",
     ENTRY_PATTERN: "write module:callable, such as server.model:predict",
+    r"^/[^\s]*$": "begin it with / and leave out blanks, such as /predict",
+    r"^https?://[^\s/@?#]+(/[^\s?#]*)?$": "write scheme and host, without user, password or query, "
+    "such as http://prometheus.monitoring:9090",
+    r"^([01][0-9]|2[0-3]):[0-5][0-9]$": "write a time of day in UTC, 00:00 to 23:59, such as 06:30",
+    r"^[A-Za-z_][A-Za-z0-9_]*$": "write letters, digits and _, and no digit first",
+    r"^[a-zA-Z_][a-zA-Z0-9_]*$": "write a label of Prometheus: letters, digits and _, and no digit "
+    "first",
+    r"^[a-zA-Z_:][a-zA-Z0-9_:]*$": "write a metric of Prometheus: letters, digits, _ and :, and no "
+    "digit first; leave out _bucket and labels",
+    r"^--?[A-Za-z][A-Za-z0-9_.-]*$": "write the flag alone, such as --max-batch-size",
+    r"^[a-z0-9][A-Za-z0-9._:/@-]*$": "write an image reference, such as registry/server:1.2",
+    r"^[a-z][a-zA-Z0-9-]*$": "write a name of your own: letters, digits and -, a small one first",
+    r"^[^\x00-\x1f]+$": "write one line of text, not empty",
+    r"^[0-9]+\.[0-9]+(\.[0-9]+)*(\+[a-z0-9.]+)?$": 'write a release as a string, such as "12.4"',
+    r"^[-._a-zA-Z0-9]+$": "write a key: letters, digits, -, _ and .",
+    r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$": "write the name of a header alone, such as Authorization",
+    r"^[A-Z]{3}$": "write the code of a currency: three capital letters, such as EUR",
+    r"^[0-9]{1,9}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$": "write a quantity as Kubernetes takes "
+    "it, such as 500m or 2Gi",
 }
 
 DecimalString = Annotated[str, Field(pattern=DECIMAL_PATTERN, max_length=16)]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from infertune.api.fields import PATTERN_WORDS
 from infertune.api.spec import TuningSpec
@@ -41,7 +42,9 @@ def parse_spec(raw: Mapping[str, Any]) -> TuningSpec | SpecError:
     try:
         return TuningSpec.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
-        return SpecError(tuple(_problem(dict(item)) for item in error.errors(include_url=False)))
+        found = error.errors(include_url=False)
+        places = {item["loc"] for item in found}
+        return SpecError(tuple(_problem(dict(i)) for i in found if not _follows(i, places)))
 
 
 def parse_status(raw: Mapping[str, Any]) -> TuningStatus:
@@ -54,6 +57,13 @@ def parse_status(raw: Mapping[str, Any]) -> TuningStatus:
     except ValidationError as error:
         broken = {item["loc"][0] for item in error.errors(include_url=False) if item["loc"]}
         return TuningStatus.model_validate({k: v for k, v in raw.items() if k not in broken})
+
+
+def _follows(item: ErrorDetails, places: set[tuple[int | str, ...]]) -> bool:
+    """Whether a list is found too short only because items in it are wrong, which is told."""
+    inside = len(item["loc"])
+    within = any(len(place) > inside and place[:inside] == item["loc"] for place in places)
+    return item["type"] == "too_short" and within
 
 
 def _problem(item: dict[str, Any]) -> str:

@@ -1,11 +1,13 @@
 """Specs that cannot be read: every problem by field, value and fix; no JSON breaks the reading."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from infertune.api.fields import PATTERN_WORDS
 from infertune.api.spec import TuningSpec
 from infertune.api.v1alpha1 import SpecError, parse_spec
 from tests.builders import raw_spec
@@ -78,6 +80,31 @@ def test_all_problems_are_told_at_once() -> None:
         "spec.slo.latencyMilliseconds",
         "spec.slo.maxErrorPercent",
     ]
+
+
+def test_a_list_of_wrong_items_is_not_called_empty_as_well() -> None:
+    found = parse_spec(raw_spec(knobs={"batchSize": {"env": "MAX", "values": [0, "8"]}}))
+    assert isinstance(found, SpecError)
+    assert found.problems == (
+        "spec.knobs.batchSize.values.0: Input should be greater than or equal to 1 (got 0)",
+        "spec.knobs.batchSize.values.1: Input should be a valid integer (got '8')",
+    )
+
+
+def patterns(node: object) -> Iterator[str]:
+    """Return every pattern that a text of the spec is held against."""
+    if isinstance(node, dict):
+        if isinstance(node.get("pattern"), str):
+            yield node["pattern"]
+        for inner in node.values():
+            yield from patterns(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from patterns(inner)
+
+
+def test_each_pattern_has_words_for_people_and_no_words_are_left_over() -> None:
+    assert set(patterns(TuningSpec.model_json_schema())) == set(PATTERN_WORDS)
 
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
