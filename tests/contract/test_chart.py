@@ -291,6 +291,14 @@ def test_a_wrong_value_is_refused_by_the_values_schema(helm: Path, key: str, val
     assert key.rpartition(".")[2] in done.stderr
 
 
+@pytest.mark.parametrize("key", ["uninstall", "probeImage", "logLevel"])
+def test_a_value_that_was_taken_out_is_named(helm: Path, key: str) -> None:
+    """As by null, or by an upgrade with --reuse-values from a chart that did not have it yet."""
+    done = run(helm, "template", str(CHART), f"--set-json={key}=null")
+    assert done.returncode != 0
+    assert f"missing property '{key}'" in done.stderr
+
+
 def test_the_server_accepts_an_installation_and_the_notes_tell_the_next_command(
     helm: Path,
     kubeconfig: Path,

@@ -2,8 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from infertune.api.v1alpha1 import KIND
+from infertune.core.plan import DeleteObject
 from infertune.core.snapshot import Key, RawObject
+from infertune.ports import Refused
 from infertune.runtime.slots import Limits
 from tests.fakes.cases import NAMESPACE, TUNING, deployment, tuning
 from tests.scenario.stories import Stage
@@ -191,3 +195,29 @@ def test_garbage_without_an_owner_is_swept_and_what_lives_stays() -> None:
     stage.harness.sweeper.sweep()
     left = {raw["metadata"]["name"] for raw in stage.cluster.store.all("ConfigMap")}
     assert left == before | {"nameless"}
+
+
+def test_garbage_that_may_not_be_deleted_keeps_no_other_garbage() -> None:
+    stage = Stage(mode="Recommend", **QUICK)
+    for name in ("a-kept-by-policy", "b-free"):
+        metadata = {
+            "namespace": NAMESPACE,
+            "name": name,
+            "labels": {"infertune.io/tuning-uid": "uid-of-nobody"},
+            "annotations": {"infertune.io/tuning": "nobody"},
+        }
+        stage.cluster.store.add({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    stage.clock.advance(3600)
+    delete = stage.cluster.delete_object
+
+    def refusing(effect: DeleteObject) -> None:
+        if effect.name == "a-kept-by-policy":
+            message = "a policy keeps it"
+            raise Refused(message)
+        delete(effect)
+
+    stage.cluster.delete_object = refusing  # type: ignore[method-assign]
+    with pytest.raises(Refused, match="a policy keeps it"):
+        stage.harness.sweeper.sweep()
+    assert stage.cluster.store.find("ConfigMap", NAMESPACE, "a-kept-by-policy") is not None
+    assert stage.cluster.store.find("ConfigMap", NAMESPACE, "b-free") is None

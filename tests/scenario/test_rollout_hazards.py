@@ -210,3 +210,30 @@ def test_a_later_tuning_of_that_name_undoes_what_was_never_judged() -> None:
     stage.harness.until(lambda: stage.values() == BEFORE)
     reasons = [event.reason for _, event in stage.cluster.events]
     assert reasons.index("RolloutAbandoned") < reasons.index("IntentFound")
+
+
+def test_each_tuning_that_is_abandoned_is_told_of_though_one_of_its_name_was_before() -> None:
+    stage = at("Verifying")
+    raw = stage.cluster.store.read(*WHERE)
+    fresh = {"namespace": WHERE[1], "name": WHERE[2]}
+
+    def told() -> int:
+        return [event.reason for _, event in stage.cluster.events].count("RolloutAbandoned")
+
+    def abandon() -> None:
+        stage.cluster.store.edit(*WHERE, lambda one: one["metadata"].update(finalizers=[]), "x")
+        stage.delete()
+        stage.harness.run_due()
+        stage.harness.engine.resync()
+        stage.harness.step(30.0)
+
+    abandon()
+    assert told() == 1
+    stage.cluster.store.add(
+        {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": fresh}
+        | {"spec": raw["spec"]}
+    )
+    stage.harness.until(lambda: stage.state() == "RollingBack")
+    stage.harness.until(lambda: stage.state() == "Verifying")
+    abandon()
+    assert told() == 2

@@ -56,7 +56,7 @@ class Reconciler:
         self._telemetry = telemetry
         self._decide = decide
         self._executor = Executor(cluster, telemetry)
-        self._told: set[Key] = set()
+        self._told: dict[Key, str] = {}
 
     def run(self, key: Key) -> Outcome:
         """Run one tick of a tuning."""
@@ -126,15 +126,16 @@ class Reconciler:
             self._cluster.post_event(loan.key, loan.record.tuning_uid, returned(loan))
 
     def _was_abandoned(self, key: Key, marks: tuple[Mark, ...]) -> bool:
-        """Whether an unjudged rollout stands on a workload; told once by each process."""
+        """Whether an unjudged rollout stands on a workload; told once of each tuning."""
         found = ((mark, abandoned(self._cluster, mark)) for mark in marks)
         mark, record = next(((m, r) for m, r in found if r is not None), (None, None))
         if mark is None or record is None:
-            self._told.discard(key)
+            self._told.pop(key, None)
             return False
-        if key not in self._told:
-            self._told.add(key)
-            self._cluster.post_event(key, record.intent.tuning_uid, told(mark))
+        uid = record.intent.tuning_uid
+        if self._told.get(key) != uid:
+            self._told[key] = uid
+            self._cluster.post_event(key, uid, told(mark))
         return True
 
     def _record(self, tuning: TuningView, version: str, status: TuningStatus) -> None:

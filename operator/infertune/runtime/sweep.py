@@ -8,7 +8,7 @@ watches do not show is asked for by name before anything of it is deleted, one r
 import logging
 
 from infertune.core.garbage import OwnObject, orphans, superseded
-from infertune.ports import Clock, Cluster
+from infertune.ports import Clock, Cluster, ClusterError
 from infertune.runtime.cache import WatchCache
 from infertune.runtime.slots import TrialSlots
 
@@ -30,16 +30,24 @@ class Sweeper:
         """Count running trials, delete what nobody needs.
 
         Raises:
-            ClusterError: a list cannot be read or a deletion was refused; the next look repeats it.
+            ClusterError: a list cannot be read, or a deletion was refused, after all others were
+                made: what one namespace refuses keeps no garbage of another. The next look repeats.
         """
         owned = self._cluster.list_owned()
         self._slots.count(one.tuning for one in owned if one.role == "server" and not one.finished)
         living = self._living(owned)
         now = self._clock.now()
         published = self._cache.published()
+        refused: ClusterError | None = None
         for effect in (*orphans(owned, living, now), *superseded(owned, published, now)):
+            try:
+                self._cluster.delete_object(effect)
+            except ClusterError as error:
+                refused = refused or error
+                continue
             _log.info("swept", extra={"object": f"{effect.kind}/{effect.namespace}/{effect.name}"})
-            self._cluster.delete_object(effect)
+        if refused is not None:
+            raise refused
 
     def _living(self, owned: tuple[OwnObject, ...]) -> frozenset[str]:
         """Return the UIDs of tunings that are there: known by the watch, else asked for by name."""
