@@ -19,7 +19,7 @@ from tests.fakes import envelopes
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.copies import copied
 from tests.fakes.devices import Devices
-from tests.fakes.raw_objects import argument, conditions, pending
+from tests.fakes.raw_objects import SECONDS_BY_ROLE, argument, conditions, pending
 
 NODE = "node-1"
 Labels = Mapping[str, str]
@@ -47,9 +47,7 @@ class World:
     live_without_room: bool = False
     rollout_stuck: bool = False
     startup_seconds: float = 2.0
-    seconds_by_role: dict[str, float] = field(
-        default_factory=lambda: {"gpu": 3.0, "benchmark": 10.0, "versions": 3.0, "load": 20.0}
-    )
+    seconds_by_role: dict[str, float] = field(default_factory=SECONDS_BY_ROLE.copy)
 
 
 class SimulatedNode:
@@ -272,6 +270,8 @@ class SimulatedNode:
             return self.world.gpu(NODE, now)
         if role == "versions":
             return self.world.versions(NODE, now)
+        if role == "system":
+            return envelopes.envelope("system", NODE, now, [envelopes.finding("CPU_IDLE", "pass")])
         if role == "benchmark":
             return envelopes.matmul(NODE, now)
         arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]

@@ -2,6 +2,15 @@
 
 from typing import Any
 
+# How long the pods of each probe run.
+SECONDS_BY_ROLE = {
+    "gpu": 3.0,
+    "benchmark": 10.0,
+    "versions": 3.0,
+    "system": 15.0,
+    "load": 20.0,
+}
+
 
 def conditions(job: dict[str, Any], *names: str) -> bool:
     conditions = job.get("status", {}).get("conditions") or ()

@@ -4,9 +4,19 @@ A precondition that is new in one of the ``GUARDED`` functions, or a new ``Field
 a row here: ``test_mutants`` compares the table with the branches of the code.
 """
 
-from tests.scenario import mutants_of_decisions, mutants_of_loans, mutants_of_sending
+from tests.scenario import (
+    mutants_of_decisions,
+    mutants_of_devices,
+    mutants_of_loans,
+    mutants_of_sending,
+)
 
-_ROWS = (*mutants_of_sending.ROWS, *mutants_of_decisions.ROWS, *mutants_of_loans.ROWS)
+_ROWS = (
+    *mutants_of_sending.ROWS,
+    *mutants_of_decisions.ROWS,
+    *mutants_of_loans.ROWS,
+    *mutants_of_devices.ROWS,
+)
 MUTANTS = {mutant.name: mutant for mutant in _ROWS}
 GUARDED = (
     "adapters.kube.writes:KubeWriter.create_object",

@@ -70,6 +70,7 @@ EDITS: Mapping[str, EditEffect] = {
     "probes.gpuCheck": "Decision",
     "probes.benchmark": "Decision",
     "probes.versions": "Decision",
+    "probes.system": "Decision",
     "probes.profiler.entry": "Decision",
     "probes.profiler.input": "Decision",
     "probes.profiler.mode": "Decision",

@@ -173,6 +173,11 @@ class Probes(SpecModel):
         "GPUs. An image of knobs.images that cannot run on one of them, by knobs.imageVersions or "
         "the tag, is not tried and stands in status.rejectedImages.",
     )
+    system: Literal["Enabled", "Disabled"] = Field(
+        "Disabled",
+        description="Enabled looks at processors, memory, disks, network and set-up of the nodes "
+        "for 15 seconds; what a pod without rights cannot read there is unknown. It stops nothing.",
+    )
     profiler: ProfilerRules | None = Field(
         None, description="Profile the model in the target's image on one of its nodes."
     )

@@ -18,7 +18,7 @@ from infertune.core.evidence import Evidence, NoData, SloBound
 from infertune_probes.contract.load import Envelope, Summary
 
 RawObject = Mapping[str, Any]
-JobRole = Literal["gpu", "benchmark", "versions", "profiler", "server", "load"]
+JobRole = Literal["gpu", "benchmark", "versions", "system", "profiler", "server", "load"]
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
 PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 

@@ -68,6 +68,7 @@ OTHERS: dict[str, Any] = {
     "probes.gpuCheck": "Disabled",
     "probes.benchmark": "Disabled",
     "probes.versions": "Disabled",
+    "probes.system": "Enabled",
     "probes.profiler.entry": "server.model:other",
     "probes.profiler.input": "server.model:other_sample",
     "probes.profiler.mode": "Memory",

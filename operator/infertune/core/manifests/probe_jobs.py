@@ -51,7 +51,7 @@ def gpu_check_job(
         {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
         {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"},
     ]
-    pod = probe_pod(container, installation, node=node, runtime_class=resolved.runtime_class)
+    pod = _on_the_targets_node(container, installation, node, resolved)
     name = probe_job_name(tuning, "gpu", node)
     return job(tuning, name, "gpu", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
 
@@ -67,7 +67,7 @@ def benchmark_job(
     )
     if resolved.gpus:
         container["resources"]["limits"][GPU_RESOURCE] = "1"
-    pod = probe_pod(container, installation, node=node, runtime_class=resolved.runtime_class)
+    pod = _on_the_targets_node(container, installation, node, resolved)
     name = probe_job_name(tuning, "benchmark", node)
     return job(tuning, name, "benchmark", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
 
@@ -82,9 +82,19 @@ def versions_job(
         {"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"},
         {"name": "NVIDIA_DRIVER_CAPABILITIES", "value": "utility"},
     ]
-    pod = probe_pod(container, installation, node=node, runtime_class=resolved.runtime_class)
+    pod = _on_the_targets_node(container, installation, node, resolved)
     name = probe_job_name(tuning, "versions", node)
     return job(tuning, name, "versions", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
+
+
+def system_job(
+    tuning: TuningView, resolved: Resolved, node: str, installation: Installation
+) -> RawObject:
+    """Return the Job that looks at one node for a while; it changes nothing there."""
+    container = probe_container(installation.probe_image, ["infertune_probes.system"], "200m")
+    pod = _on_the_targets_node(container, installation, node, resolved)
+    name = probe_job_name(tuning, "system", node)
+    return job(tuning, name, "system", pod, deadline_seconds=PROBE_DEADLINE_SECONDS)
 
 
 def load_job(
@@ -186,6 +196,20 @@ def probe_container(image: str, module: list[str], cpu_limit: str) -> dict[str, 
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [],
     }
+
+
+def _on_the_targets_node(
+    container: dict[str, Any], installation: Installation, node: str, resolved: Resolved
+) -> dict[str, Any]:
+    """Return the probe's pod with the target's run time class and with what its pods tolerate.
+
+    A taint that evicts would end the probe where the target's own pods stay.
+    """
+    pod = probe_pod(container, installation, node=node, runtime_class=resolved.runtime_class)
+    tolerated = resolved.template.get("spec", {}).get("tolerations") or ()
+    ours = [one for one in pod["spec"]["tolerations"] if one not in tolerated]
+    pod["spec"]["tolerations"] = [*ours, *tolerated]
+    return pod
 
 
 def probe_pod(

@@ -9,7 +9,12 @@ from infertune.api.conditions import Observation
 from infertune.api.node_status import ProbeSummary
 from infertune.core.device_gate import BESIDE_HEALTH
 from infertune.core.manifests.naming import probe_job_name
-from infertune.core.manifests.probe_jobs import benchmark_job, gpu_check_job, versions_job
+from infertune.core.manifests.probe_jobs import (
+    benchmark_job,
+    gpu_check_job,
+    system_job,
+    versions_job,
+)
 from infertune.core.manifests.target_probe import profiler_job
 from infertune.core.node_driver import recorded_driver
 from infertune.core.plan import CreateObject, Effect, Event
@@ -88,6 +93,8 @@ def _probes(context: Context, resolved: Resolved) -> tuple[JobRole, ...]:
         wanted.append("benchmark")
     if probes.versions != "Disabled" and resolved.gpus:
         wanted.append("versions")
+    if probes.system == "Enabled":
+        wanted.append("system")
     return tuple(wanted)
 
 
@@ -97,6 +104,8 @@ def _manifest(context: Context, resolved: Resolved, probe: JobRole, node: str) -
         return gpu_check_job(context.tuning, context.spec, resolved, node, installation)
     if probe == "versions":
         return versions_job(context.tuning, resolved, node, installation)
+    if probe == "system":
+        return system_job(context.tuning, resolved, node, installation)
     if probe == "profiler":
         return profiler_job(context.tuning, context.spec, resolved, node, installation)
     return benchmark_job(context.tuning, resolved, node, installation)
