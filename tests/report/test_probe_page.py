@@ -9,6 +9,8 @@ import pytest
 
 from infertune.cli import main
 from infertune.report.plots import Axis, Limit, Series, bars, lines
+from infertune.report.probe_plots import _devices
+from infertune_probes.contract.gpu_result import GpuWindow
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "envelopes" / "0.1.0"
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -159,6 +161,52 @@ def test_a_plot_takes_every_colour_from_the_page_and_fits_its_width() -> None:
     assert 'aria-label="T &lt;&amp;&gt; x"' in head
     assert "width=" not in head
     assert all(f">{word}<" in drawn for word in ("SLO", "ms", "size", "s6"))
+
+
+def test_a_matmul_plot_shows_the_peak_of_a_device_that_the_table_knows(tmp_path: Path) -> None:
+    """67 TFLOP/s is the dense fp32 peak of an H100 SXM; a processor has no row."""
+    raw = json.loads((FIXTURES / "benchmark.json").read_text().replace("float32", "fp32"))
+    known = envelope(
+        "benchmark", tmp_path, result=raw["result"] | {"device": "NVIDIA H100 80GB HBM3"}
+    )
+    text = page(known)
+    assert ">fp32: peak by data sheet<" in text
+    assert "dashed: dense peak of H100-SXM" in text
+    assert ">TFLOP/s<" in text
+    assert "peak by data sheet" not in page(envelope("benchmark", tmp_path))
+
+
+def window_of(gpus: int) -> dict[str, object]:
+    field = {"n": 3, "minimum": 1.0, "mean": 50.0, "maximum": 99.0}
+    devices = [
+        {
+            "index": index,
+            "samples": 3,
+            "fields": {"smPercent": field | {"mean": 50.0 + index}, "powerWatts": field},
+            "reasonShares": {},
+            "powerViolationPercent": None,
+            "thermalViolationPercent": None,
+            "grown": {},
+            "courses": {"smPercent": [[0, 1], [1, 2]], "powerWatts": [[0, 1], [1, 2]]},
+        }
+        for index in range(gpus)
+    ]
+    return {"intervalSeconds": 1.0, "seconds": 2.0, "ticks": 3, "devices": devices}
+
+
+@pytest.mark.parametrize(
+    ("gpus", "plots", "title"),
+    [
+        pytest.param(1, 2, "GPU 0 on node-a: multiprocessors", id="one GPU: its courses"),
+        pytest.param(16, 2, "multiprocessors by GPU on node-a", id="sixteen: one comparison each"),
+    ],
+)
+def test_a_window_of_many_gpus_stays_a_few_plots(gpus: int, plots: int, title: str) -> None:
+    window = GpuWindow.model_validate_json(json.dumps(window_of(gpus) | {"failure": None}))
+    drawn = list(_devices("node-a", window))
+    assert len(drawn) == plots
+    assert title in drawn[0].svg
+    assert all("n = 3" in plot.caption for plot in drawn)
 
 
 def test_bars_stand_in_the_order_given_with_their_values() -> None:

@@ -75,10 +75,11 @@ class Axis:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A horizontal line that means something: a promise, a peak."""
+    """A horizontal line that means something: a promise, a peak; ``of``: of this series alone."""
 
     value: float
     name: str
+    of: int | None = None
 
 
 def lines(
@@ -93,7 +94,8 @@ def lines(
                 axes.fill_between(one.x, one.low, one.high, color=colour, alpha=0.18, linewidth=0)
             axes.plot(one.x, one.y, color=colour, marker=mark, markersize=4, label=one.name)
         for limit in limits:
-            axes.axhline(limit.value, color=_LIMIT, linestyle="--", linewidth=1, label=limit.name)
+            colour = _LIMIT if limit.of is None else _SERIES[limit.of % len(_SERIES)]
+            axes.axhline(limit.value, color=colour, linestyle="--", linewidth=1, label=limit.name)
         if x.powers:
             axes.set_xscale("log", base=2)
             ticks = sorted({value for one in series for value in one.x})
@@ -118,6 +120,9 @@ def bars(title: str, names: Sequence[str], values: Sequence[float], label: str) 
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(label)
         axes.margins(x=0.15)
+        if not any(values):
+            # Otherwise nothing but zeros is drawn around a negative start.
+            axes.set_xlim(0, 1)
         for place, value in zip(places, values, strict=True):
             # Beside the bar: three points to the right of its end.
             axes.annotate(

@@ -77,7 +77,8 @@ def _advice(answers: Sequence[NodeAnswer]) -> Iterable[Section]:
         plan = advise(evidence)
         if plan.steps or isinstance(plan.bottleneck, Bottleneck):
             words = " ".join(verdict_lines(plan.bottleneck)[:1])
-            yield Section(f"What would help on {node}", words, tables=[_steps(plan)])
+            tables = [_steps(plan)] if plan.steps else []
+            yield Section(f"What would help on {node}", words, tables=tables)
 
 
 def _steps(plan: AdvicePlan) -> PageTable:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from infertune.report.page import Plot
 from infertune.report.plots import Axis, Limit, Series, bars, lines
 from infertune.report.probe_report import NodeAnswer
-from infertune_probes.contract.gpu_result import GpuDeviceWindow, GpuResult
+from infertune_probes.contract.gpu_peaks import peak_of
+from infertune_probes.contract.gpu_result import GpuDeviceWindow, GpuResult, GpuWindow
 from infertune_probes.contract.load_result import BenchmarkResult
 from infertune_probes.contract.memory_result import MemoryResult
 from infertune_probes.contract.profiler_result import ProfilerResult, ProfileTable
@@ -18,6 +19,8 @@ from infertune_probes.contract.system_result import SystemResult
 NODES_SHOWN = 4
 _GIB = 2**30
 _ROWS = 10
+# Three plots each; a node with more of them is read as a comparison.
+_COURSES_OF = 2
 _LONGEST_NAME = 34
 # The courses of a window that people look at, with the label of their axis.
 _COURSES = (
@@ -37,8 +40,7 @@ def _of(answer: NodeAnswer) -> Iterator[Plot]:
     if isinstance(result, BenchmarkResult) and result.matmul:
         yield _matmul(answer.node, result)
     elif isinstance(result, GpuResult) and result.window is not None:
-        for window in result.window.devices:
-            yield from _courses(answer.node, window, result.window.interval_seconds)
+        yield from _devices(answer.node, result.window)
     elif isinstance(result, MemoryResult):
         yield from _memory(answer.node, result)
     elif isinstance(result, ProfilerResult):
@@ -49,31 +51,74 @@ def _of(answer: NodeAnswer) -> Iterator[Plot]:
 
 def _matmul(node: str, result: BenchmarkResult) -> Plot:
     kinds = list(dict.fromkeys(point.dtype for point in result.matmul))
-    series = []
-    for dtype in kinds:
-        points = sorted((p for p in result.matmul if p.dtype == dtype), key=lambda p: p.size)
-        work = [2e-9 * point.size**3 for point in points]
-        series.append(
-            Series(
-                dtype,
-                [point.size for point in points],
-                [point.gflops for point in points],
-                # The slower quartile is the lower rate.
-                [w / p.q3_seconds for w, p in zip(work, points, strict=True)],
-                [w / p.q1_seconds for w, p in zip(work, points, strict=True)],
-            )
-        )
+    peaks = peak_of(result.device)
+    found = {dtype: peaks.tflops(dtype) for dtype in kinds} if peaks is not None else {}
+    known = {dtype: 1000 * rate for dtype, rate in found.items() if rate is not None}
+    highest = max([*known.values(), *(point.gflops for point in result.matmul)])
+    by, unit = (1000, "TFLOP/s") if highest >= 1000 else (1, "GFLOP/s")  # noqa: PLR2004
+    series = [_rates(dtype, result, by) for dtype in kinds]
+    limits = [
+        Limit(rate / by, f"{dtype}: peak by data sheet", of=kinds.index(dtype))
+        for dtype, rate in known.items()
+    ]
     repeats = [point.repeats for point in result.matmul]
     svg = lines(
         f"Matrix product on {node}",
         series,
         Axis("size of the square matrices", powers=True),
-        Axis("GFLOP/s"),
+        Axis(unit),
+        limits,
     )
+    dashed = f"; dashed: dense peak of {peaks.sku}" if peaks is not None and limits else ""
     return Plot(
         svg,
         f"Median rate by size and type on {result.device} ({result.backend}), band: quartiles, "
-        f"n = {min(repeats)} to {max(repeats)} products a point",
+        f"n = {_from_to(repeats)} products a point{dashed}",
+    )
+
+
+def _from_to(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _rates(dtype: str, result: BenchmarkResult, by: float) -> Series:
+    points = sorted((p for p in result.matmul if p.dtype == dtype), key=lambda p: p.size)
+    work = [2e-9 * point.size**3 / by for point in points]
+    return Series(
+        dtype,
+        [point.size for point in points],
+        [point.gflops / by for point in points],
+        # The slower quartile is the lower rate.
+        [w / p.q3_seconds for w, p in zip(work, points, strict=True)],
+        [w / p.q1_seconds for w, p in zip(work, points, strict=True)],
+    )
+
+
+def _devices(node: str, window: GpuWindow) -> Iterator[Plot]:
+    """Yield the courses of a few devices, or one comparison where nobody could read them all."""
+    if len(window.devices) <= _COURSES_OF:
+        for device in window.devices:
+            yield from _courses(node, device, window.interval_seconds)
+        return
+    for names, unit in _COURSES:
+        for name, words in names.items():
+            there = [device for device in window.devices if name in device.fields]
+            if there:
+                yield _compared(node, there, name, (words, unit))
+
+
+def _compared(
+    node: str, devices: Sequence[GpuDeviceWindow], name: str, told: tuple[str, str]
+) -> Plot:
+    words, unit = told
+    means = [device.fields[name].mean for device in devices]
+    counts = [device.fields[name].n for device in devices]
+    svg = bars(f"{words} by GPU on {node}", [f"GPU {one.index}" for one in devices], means, unit)
+    return Plot(
+        svg,
+        f"Mean of {words}, {len(devices)} GPUs over the window, in {unit}: "
+        f"n = {_from_to(counts)} samples a GPU",
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import traceback
 from datetime import datetime, timezone
@@ -130,7 +131,12 @@ class ProbeSession:
 
     def _speak(self) -> None:
         envelope = self._envelope()
-        emit(envelope, self._sinks, tables=self.tables)
+        try:
+            emit(envelope, self._sinks, tables=self.tables)
+        except OSError as error:
+            # A result that reached nobody is no result, whatever it said.
+            sys.stderr.write(f"the result could not be written: {error}\n")
+            self._crashed = True
         self.exit_code = self._exit_code(envelope)
 
     def _speak_for_the_main_thread(self) -> None:
