@@ -100,6 +100,7 @@ def _run(arguments: argparse.Namespace) -> int:
         _refuse_what_does_not_fit(probes, watch, rest, arguments.output)
         if not (arguments.node or arguments.all_nodes):
             return _here(arguments.output, probes, watch, rest)
+        _refuse_what_a_job_cannot_keep(rest)
         return _on_nodes(arguments, probes, watch, rest)
     except KubectlError as error:
         print(f"infertune: {error}", file=sys.stderr)
@@ -114,6 +115,14 @@ def _refuse_what_does_not_fit(
         raise KubectlError(message, WRONG_INPUT)
     if len(probes) > 1 and rest:
         message = f"{' '.join(rest)}: flags of a probe need that probe alone, not {len(probes)}"
+        raise KubectlError(message, WRONG_INPUT)
+
+
+def _refuse_what_a_job_cannot_keep(rest: Sequence[str]) -> None:
+    if any(word.partition("=")[0] == "--artifacts" for word in rest):
+        message = "--artifacts: a Job of this command has no volume, and a trace is too large for "
+        message += "its log; its tables are in the report. To keep the trace, run the probe in a "
+        message += "pod of your own with a volume (docs/probes-guide.md)"
         raise KubectlError(message, WRONG_INPUT)
 
 

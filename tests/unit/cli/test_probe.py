@@ -291,6 +291,32 @@ def test_other_commands_still_refuse_unknown_flags(capsys: pytest.CaptureFixture
     assert "unrecognized arguments: --bogus" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["profiler", "--node", "a", "--artifacts", "/x"], "--artifacts: a Job of this command"),
+        (["profiler", "--node", "a", "--artifacts=/x"], "--artifacts: a Job of this command"),
+        (["gpu", "system", "--require"], "--require: flags of a probe need that probe alone"),
+        (["gpu", "--watch", "1", "--output", "x"], "use > FILE in place of --output"),
+    ],
+    ids=["artifacts on a node", "with an equals sign", "flags for two", "a watch into a file"],
+)
+def test_what_cannot_be_done_is_said_before_anything_runs(
+    words: list[str], problem: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["probe", *words, "--kubectl", "/nonexistent"]) == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_several_probes_here_are_one_report(capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["probe", "gpu", "versions", "--output", "-"]) == 0
+    seen = capfd.readouterr()
+    document = json.loads(seen.out)
+    assert document["probe"] == "gpu, versions"
+    assert [one["envelope"]["probe"] for one in document["nodes"]] == ["gpu", "versions"]
+    assert "2 of 2: versions" in seen.err
+
+
 def test_an_unknown_probe_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["probe", "gpus"])
