@@ -46,3 +46,9 @@ class ProbeSummary(StatusModel):
     bound: Literal["launch", "compute", "memory", "copy", "idle", "unknown"] | None = Field(
         None, description="What holds the model back, as the profiler reads it."
     )
+    busy_percent: float | None = Field(
+        None, description="Share of a call in which the device works or copies, by the profiler."
+    )
+    confidence: Literal["low", "medium", "high"] | None = Field(
+        None, description="How sure the profiler is of it; low says nothing to the search."
+    )

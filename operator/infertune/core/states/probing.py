@@ -5,6 +5,8 @@ know: trials. Trade-off: at most a few nodes are probed, since pods of one targe
 kind of node.
 """
 
+from typing import Any
+
 from infertune.api.conditions import Observation
 from infertune.api.node_status import ProbeSummary
 from infertune.core.device_gate import BESIDE_HEALTH
@@ -120,7 +122,7 @@ def _summary(context: Context, job: JobView, probe: JobRole, node: str) -> Probe
             verdict=job.result.verdict,
             summary=sentence(job.result),
             driver=recorded_driver(job.result.versions),
-            bound=read.bound if isinstance(read, ProfilerResult) else None,
+            **(_reading(read) if isinstance(read, ProfilerResult) else {}),
         )
     if isinstance(job.result, ProbeFailure):
         words = f"{job.result.reason}: {job.result.message}"
@@ -132,6 +134,13 @@ def _summary(context: Context, job: JobView, probe: JobRole, node: str) -> Probe
         words = f"no result: {job.failure_reason or 'the pod never ran'}; {job.failure_message}"
         return ProbeSummary(probe=probe, node=node, verdict="unknown", summary=words[:512])
     return None
+
+
+def _reading(read: ProfilerResult) -> dict[str, Any]:
+    """Return of a profile what the search listens to; a model without a device tells nothing."""
+    busy = read.busy_share if read.on_device else None
+    percent = None if busy is None else round(100 * busy, 1)
+    return {"bound": read.bound, "busy_percent": percent, "confidence": read.confidence}
 
 
 def sentence(envelope: Envelope) -> str:

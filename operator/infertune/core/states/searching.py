@@ -10,6 +10,7 @@ from infertune.api.conditions import Observation
 from infertune.api.spec import Slo
 from infertune.api.status import LiveFigures, Spent, TrialRecord
 from infertune.core.budget import exceeded, spent_now
+from infertune.core.hints import hints_of
 from infertune.core.image_preflight import rejected_images, told
 from infertune.core.manifests.naming import trial_name
 from infertune.core.plan import Event
@@ -146,6 +147,7 @@ def rules_of(context: Context) -> SearchRules:
         max_trials=spec.budget.max_trials,
         baseline_fails=baseline_fails(status.live or status.baseline, spec.slo),
         slo_ms=float(spec.slo.latency_milliseconds),
+        hints=hints_of(status.probes),
     )
 
 
