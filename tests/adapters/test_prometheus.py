@@ -19,7 +19,7 @@ from infertune.adapters.prometheus_access import PrometheusAccess
 from infertune.adapters.prometheus_queries import PrometheusQueries
 from infertune.core.evidence import Measured, NoData, SloBound
 from infertune.core.prometheus_access import AccessRules, pattern_of
-from infertune.core.snapshot import BlockSample, LiveEvidence
+from infertune.core.snapshot import BlockSample, LiveEvidence, PodShare
 from infertune.ports import LiveQuery
 from tests.adapters.prometheus_site import END, T0, listening
 from tests.adapters.prometheus_site import query as site_query
@@ -146,6 +146,7 @@ def test_a_healthy_window(stub: Stub, metrics: PrometheusMetrics) -> None:
     assert (figure(found.cpu_cores), figure(found.memory_bytes)) == (0.5, 1e8)
     assert found.blocks == (BlockSample(500, 20, 30.0), BlockSample(500, 20, 30.0))
     assert (found.pods, found.observed_at) == (1, END)
+    assert (found.shares, found.share_seconds) == ((PodShare("pod-a", 1000, 60.0),), 60.0)
 
 
 def test_between_two_bounds_the_lower_one_counts_and_the_truth_is_enclosed(
@@ -314,6 +315,13 @@ class TestSharedWatch:
         assert figure(second.over_slo_percent) == pytest.approx(24.0)
         assert figure(second.error_percent) == pytest.approx(20.0)
         assert first.blocks == ()
+        both = metrics.fetch_watch(query(stub, pods=("pod-b", "pod-a", "pod-z")))
+        assert isinstance(both, LiveEvidence)
+        assert both.shares == (
+            PodShare("pod-a", 200, None),
+            PodShare("pod-b", 250, None),
+            PodShare("pod-z", None, None),
+        )
         assert len(stub.asked) == 3
 
     def test_the_answer_is_kept_for_a_while(self, stub: Stub, metrics: PrometheusMetrics) -> None:

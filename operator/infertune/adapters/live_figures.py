@@ -19,7 +19,7 @@ from infertune.core.evidence import (
     over_slo_fraction,
     slo_within_buckets,
 )
-from infertune.core.snapshot import BlockSample, LiveEvidence
+from infertune.core.snapshot import BlockSample, LiveEvidence, PodShare
 
 _COUNTED = "counted, not estimated"
 
@@ -32,6 +32,7 @@ class Counted:
     total: float
     failed: float
     seconds: float
+    shares: tuple[PodShare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ def live_evidence(
         pods=pods,
         observed_at=observed_at,
         promise_bound=None if isinstance(promise, NoData) else promise,
+        shares=counted.shares,
+        share_seconds=seconds,
     )
 
 

@@ -13,6 +13,7 @@ from infertune.adapters import promql
 from infertune.adapters.live_figures import Counted, Usage, bound_for, live_evidence
 from infertune.adapters.prometheus_queries import PrometheusQueries, Vector
 from infertune.adapters.prometheus_watch import SharedWatch
+from infertune.core.balance import shares_of
 from infertune.core.evidence import Evidence, Measured, NoData
 from infertune.core.scrapes import (
     CounterSeries,
@@ -66,7 +67,8 @@ class PrometheusMetrics:
         blocks = self._blocks(query, traffic, spelled)
         if isinstance(blocks, NoData):
             return blocks
-        counted = Counted(by_bound, traffic.total, traffic.failed, traffic.seconds)
+        shares = shares_of(traffic.totals, query.pods)
+        counted = Counted(by_bound, traffic.total, traffic.failed, traffic.seconds, shares)
         return live_evidence(
             counted,
             query.slo_milliseconds,

@@ -16,7 +16,7 @@ from infertune.adapters import promql
 from infertune.adapters.live_figures import Counted, Usage, live_evidence
 from infertune.adapters.prometheus_queries import PrometheusQueries
 from infertune.core.evidence import NoData
-from infertune.core.snapshot import LiveEvidence
+from infertune.core.snapshot import LiveEvidence, PodShare
 from infertune.ports import LiveQuery
 
 KEPT_SECONDS = 45.0
@@ -64,14 +64,15 @@ class SharedWatch:
             at, counts = self._answer(group, query, now)
         if isinstance(counts, NoData):
             return counts
-        wanted = ((query.namespace, pod) for pod in query.pods)
-        found = [counts[key] for key in wanted if key in counts]
+        served = {pod: counts.get((query.namespace, pod)) for pod in sorted(query.pods)}
+        found = [one for one in served.values() if one is not None]
         if not found:
             return NoData("Missing", f"no {query.histogram} of this target's pods")
         if any(one.mixed for one in found):
             words = f"{query.histogram} of this target's pods is read from two sources"
             return NoData("CannotAttribute", f"{words}: narrow matchLabels to one of them")
-        return _evidence(query, found, datetime.fromtimestamp(at, UTC))
+        shares = tuple(PodShare(pod, one and one.total, None) for pod, one in served.items())
+        return _evidence(query, found, shares, datetime.fromtimestamp(at, UTC))
 
     def _group(self, query: LiveQuery) -> _Group:
         key = (
@@ -139,14 +140,17 @@ class SharedWatch:
         return counts
 
 
-def _evidence(query: LiveQuery, found: list[_PodCount], at: datetime) -> LiveEvidence:
+def _evidence(
+    query: LiveQuery, found: list[_PodCount], shares: tuple[PodShare, ...], at: datetime
+) -> LiveEvidence:
     by_bound: dict[float, float] = defaultdict(float)
     for one in found:
         for bound, count in one.good_by_bound.items():
             by_bound[bound * query.unit_milliseconds] += count
     total = sum(one.total for one in found)
     good = by_bound.get(math.inf, 0.0)
-    counted = Counted(by_bound, total, max(total - good, 0.0), float(_seconds(query)))
+    failed = max(total - good, 0.0)
+    counted = Counted(by_bound, total, failed, float(_seconds(query)), shares)
     usage = Usage(_NOT_WATCHED, _NOT_WATCHED)
     return live_evidence(counted, query.slo_milliseconds, usage, (), len(found), at)
 

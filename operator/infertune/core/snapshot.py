@@ -190,11 +190,21 @@ class BlockSample:
 
 
 @dataclass(frozen=True, slots=True)
+class PodShare:
+    """What one pod answered in a window, and how long it was seen; None: not counted, not known."""
+
+    pod: str
+    requests: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class LiveEvidence:
     """Live traffic of the target's current pods over one window that ends at ``observed_at``.
 
     ``blocks`` are in time order, each at least two scrapes long. Latencies in milliseconds.
     ``promise_bound`` is the bucket bound by which a request counts as slow; None: it is not known.
+    ``shares`` are those of every pod that was asked for, over ``share_seconds``.
     """
 
     p50: Evidence
@@ -209,6 +219,8 @@ class LiveEvidence:
     pods: int
     observed_at: datetime
     promise_bound: SloBound | None = None
+    shares: tuple[PodShare, ...] = ()
+    share_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

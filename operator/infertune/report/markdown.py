@@ -99,11 +99,14 @@ def _live(before: LiveFigures | None, after: LiveFigures | None) -> str:
         ("errors", old.error_percent, new.error_percent),
         ("CPU", old.cpu_cores, new.cpu_cores),
         ("memory", _mebibytes(old.memory_bytes), _mebibytes(new.memory_bytes)),
+        ("balance over the pods", old.balance, new.balance),
     ]
     rows = [(name, _figure(a), _figure(b), _change(a, b)) for name, a, b in pairs]
     rows.append(("pods", _pods(before), _pods(after), NOTHING))
     header = ("figure", "before", "after", "change")
-    return "## Live traffic, by Prometheus\n\n" + table(header, rows)
+    told = [(when, one.uneven) for when, one in (("Before", old), ("After", new)) if one.uneven]
+    findings = "".join(f"\n{when}: {cell(words)}.\n" for when, words in told)
+    return "## Live traffic, by Prometheus\n\n" + table(header, rows) + findings
 
 
 def _rollout(rollout: RolloutStatus | None) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infertune_probes.benchmark import codes
+from infertune_probes.contract.balance import BALANCED, balance_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,6 @@ MAD_TO_SIGMA = 1.4826
 SIGMAS = 3.0
 NOISE = 0.05
 BEHIND_BEST = 0.90
-BALANCED = 0.90
 SLOWER_CLOCK = 0.95
 
 
@@ -62,8 +62,7 @@ class Ranked:
     @property
     def balance(self) -> float:
         """Mean over fastest: 1 when all are equal."""
-        values = [member.value for member in self.members]
-        return statistics.fmean(values) / max(values)
+        return balance_index([member.value for member in self.members]) or 0.0
 
     @property
     def bound(self) -> float:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from infertune.api.conditions import Observation
 from infertune.api.status import LiveFigures, TargetFacts, TrialRecord
+from infertune.core.balance import balance_of, uneven
 from infertune.core.budget import spent_now
 from infertune.core.dropped import declared_paths, release_dropped
 from infertune.core.evidence import Measured, NoData
@@ -117,6 +118,8 @@ def figures_of(live: LiveEvidence) -> LiveFigures:
         error_percent=reading(live.error_percent),
         cpu_cores=reading(live.cpu_cores),
         memory_bytes=reading(live.memory_bytes),
+        balance=reading(balance_of(live.shares, live.share_seconds)),
+        uneven=uneven(live.shares, live.share_seconds),
         pods=live.pods,
         observed_at=live.observed_at,
     )
@@ -165,7 +168,7 @@ def _baseline_taken(
         sentence += "; the target runs tuned values, so this is no baseline"
     note = bound_note(live, context.spec.slo.latency_milliseconds)
     word = BETWEEN_BUCKETS if note else "Measured"
-    told = f"{sentence}; {note}" if note else sentence
+    told = "; ".join(part for part in (sentence, note, figures.uneven) if part)
     return Outcome(
         changes=changes,
         event="TargetResolved",

@@ -68,7 +68,7 @@ def baseline_figures(context: Context, figures: LiveFigures) -> LiveFigures:
         for name in LiveFigures.model_fields
         if name != "request_rate" and isinstance(getattr(figures, name), Reading)
     ]
-    return figures.model_copy(update=dict.fromkeys(untrue, missing))
+    return figures.model_copy(update={**dict.fromkeys(untrue, missing), "uneven": None})
 
 
 def runs_tuned_values(context: Context) -> bool:

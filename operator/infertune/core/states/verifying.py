@@ -39,6 +39,7 @@ _NO_TRAFFIC_SECONDS = 3600.0
 _BLOCKS_OF_A_LOOK = 16
 # The error guard is looked at every few seconds, and failures come in bursts.
 _ERROR_SIGMAS = 3.0
+_LONGEST = 1024
 
 
 def verifying(context: Context) -> Outcome:
@@ -283,5 +284,5 @@ def _sentence(context: Context, judgement: Judgement, live: LiveEvidence) -> str
         f"{judgement.blocks} blocks, {number(judgement.requests)} requests, {live.pods} pods, "
         f"errors {shown(figures.error_percent)}; "
         f"promise P{context.spec.slo.percentile} <= {context.spec.slo.latency_milliseconds} ms"
-        + (f"; {note}" if note else "")
-    )
+        + "".join(f"; {part}" for part in (note, figures.uneven) if part)
+    )[:_LONGEST]
