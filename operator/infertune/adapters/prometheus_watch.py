@@ -71,7 +71,9 @@ class SharedWatch:
         if any(one.mixed for one in found):
             words = f"{query.histogram} of this target's pods is read from two sources"
             return NoData("CannotAttribute", f"{words}: narrow matchLabels to one of them")
-        shares = tuple(PodShare(pod, one and one.total, None) for pod, one in served.items())
+        shares = tuple(
+            PodShare(pod, None if one is None else one.total, None) for pod, one in served.items()
+        )
         return _evidence(query, found, shares, datetime.fromtimestamp(at, UTC))
 
     def _group(self, query: LiveQuery) -> _Group:
