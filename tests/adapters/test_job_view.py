@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infertune.adapters.kube.jobs import Reason, job_view, newest_pod
-from infertune.core.snapshot import JobView
+from infertune.core.snapshot import JobView, PodTimes
 
 CREATED = "2026-03-01T12:00:00Z"
 
@@ -172,6 +172,7 @@ def test_the_whole_view_of_a_ready_server() -> None:
         failure_message="",
         result=None,
         image_ids={"server": "sha256:1"},
+        times=PodTimes(None, None, {}),
     )
 
 

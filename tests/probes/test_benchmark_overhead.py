@@ -13,6 +13,7 @@ import pytest
 from infertune_probes.benchmark import overhead, sandbox
 from infertune_probes.benchmark.overhead import Loss
 from infertune_probes.contract.benchmark_result import BenchmarkOverhead
+from infertune_probes.contract.start_up import startup_split
 from tests.probes.running import Ran, run_probe
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def test_a_fraction_of_a_processor_is_advised_up_to_a_whole_one() -> None:
 
 def test_the_way_to_the_first_answer_by_phase() -> None:
     times = {"scheduled": 100.0, "pulled": 130.0, "started": 131.0, "ready": 190.0, "answered": 191}
-    phases = overhead.startup_split(times)
+    phases = startup_split(times)
     assert phases == {"pull": 30.0, "start": 1.0, "load": 59.0, "first_answer": 1.0}
     finding = overhead.judge_startup(phases, 5_000_000_000)
     assert (finding.verdict, finding.evidence) == (
@@ -70,7 +71,7 @@ def test_the_way_to_the_first_answer_by_phase() -> None:
 
 
 def test_a_phase_without_both_times_or_backwards_is_not_known() -> None:
-    phases = overhead.startup_split({"scheduled": 10.0, "pulled": 9.0, "started": 12.0})
+    phases = startup_split({"scheduled": 10.0, "pulled": 9.0, "started": 12.0})
     assert phases == {"pull": None, "start": 3.0, "load": None, "first_answer": None}
     assert overhead.judge_startup(phases, None).verdict == "unknown"
 

@@ -16,6 +16,7 @@ from infertune.api.argument_lists import LONGEST_LIST, ArgumentList, kept_where_
 from infertune.api.device_status import TrialDevices
 from infertune.api.fields import ShortText, StatusModel
 from infertune.api.node_status import ProbeSummary, RejectedImage
+from infertune.api.start_up import StartUp
 
 StateName = Literal[
     "Pending",
@@ -125,7 +126,10 @@ class TrialRecord(StatusModel):
     rates: tuple[float, ...] = Field((), max_length=8, description="The ladder that was planned.")
     reason: str | None = Field(None, description="Why the trial failed or is invalid.")
     message: ShortText | None = Field(None, description="The same, as a sentence.")
-    startup_seconds: float | None = Field(None, description="From pod start to the first answer.")
+    startup_seconds: float | None = Field(
+        None, description="From the container's start to the first answer."
+    )
+    start_up: StartUp | None = Field(None, description="Where its start went, in seconds.")
     quality_drop_percent: float | None = Field(
         None, description="Share of golden requests answered wrongly; absent: not checked."
     )

@@ -126,6 +126,15 @@ class DeviceLook:
 
 
 @dataclass(frozen=True, slots=True)
+class PodTimes:
+    """When a pod was scheduled and became Ready, and its containers started; None: not told."""
+
+    scheduled: datetime | None
+    ready: datetime | None
+    started: Mapping[str, datetime]
+
+
+@dataclass(frozen=True, slots=True)
 class JobView:
     """One of our Jobs with its pod, if it has one.
 
@@ -155,6 +164,7 @@ class JobView:
     result: Envelope | ProbeFailure | None
     image_ids: Mapping[str, str] = field(default_factory=dict)
     devices: DeviceLook | None = None
+    times: PodTimes | None = None
 
 
 @dataclass(frozen=True, slots=True)

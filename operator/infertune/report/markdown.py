@@ -19,6 +19,7 @@ from infertune.api.status import (
     TuningStatus,
 )
 from infertune.core.render import configuration_text, number, shown
+from infertune.report.start_up import start_up_section
 from infertune.report.tables import NOTHING, cell, table
 
 _MEBIBYTE = 1024 * 1024
@@ -42,6 +43,7 @@ def _sections(name: str, spec: TuningSpec | None, status: TuningStatus) -> Itera
     yield _live(status.baseline, status.live)
     yield _rollout(status.rollout)
     yield _trials(status.trials)
+    yield start_up_section(status)
     yield _rejected(status)
     yield _probes(status)
     yield _conditions(status)

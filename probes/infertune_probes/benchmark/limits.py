@@ -18,6 +18,7 @@ from infertune_probes.contract.emit import add_arguments, sinks_from
 from infertune_probes.contract.envelope import measured, unmeasured
 from infertune_probes.contract.host import CGROUP_ROOT, cpu_limit, usable_cores
 from infertune_probes.contract.session import ProbeSession
+from infertune_probes.contract.start_up import startup_split
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,7 +143,7 @@ def _of_the_pod(
     if arguments.image:
         session.findings += overhead.judge_image(arguments.image, labels)
     if arguments.times is not None:
-        phases = overhead.startup_split(arguments.times)
+        phases = startup_split(arguments.times)
         camel = {"first_answer": "firstAnswer"}
         section["startUp"] = {camel.get(name, name): seconds for name, seconds in phases.items()}
         session.findings.append(overhead.judge_startup(phases, arguments.image_bytes))

@@ -7,12 +7,12 @@ on average and the same in its slowest requests.
 
 from __future__ import annotations
 
-import re
 import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infertune_probes.benchmark import codes
+from infertune_probes.contract.start_up import devel_base
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from infertune_probes.contract.envelope import Finding, Verdict
 
 WARN_PERCENT, FAIL_PERCENT = 3.0, 15.0
-PHASES = ("pull", "start", "load", "first_answer")
 _BASE_LABELS = ("org.opencontainers.image.base.name", "org.opencontainers.image.ref.name")
 
 
@@ -94,21 +93,6 @@ def judge_loss(loss: Loss, limit_cores: float) -> Finding:
     return codes.OVERHEAD.found(verdict, evidence, fix)
 
 
-def startup_split(times: Mapping[str, float]) -> dict[str, float | None]:
-    """Return the seconds of each phase from the pod's own times (seconds on one clock).
-
-    Times: `scheduled`, `pulled`, `started`, `ready`, `answered`. Pull is from scheduled to pulled,
-    start to the container's start, load to readiness, first_answer to the first answer. A phase
-    whose end or beginning is missing, or that would be negative, is None.
-    """
-    marks = ("scheduled", "pulled", "started", "ready", "answered")
-    found: dict[str, float | None] = {}
-    for phase, begin, end in zip(PHASES, marks, marks[1:]):  # noqa: B905  # strict is Python 3.10
-        step = times[end] - times[begin] if begin in times and end in times else None
-        found[phase] = None if step is None or step < 0 else step
-    return found
-
-
 def judge_startup(phases: Mapping[str, float | None], image_bytes: int | None) -> Finding:
     """Return where the time to the first answer goes; what is not known is named, never zero."""
     known = {name: seconds for name, seconds in phases.items() if seconds is not None}
@@ -126,10 +110,7 @@ def judge_image(reference: str, labels: Mapping[str, str]) -> list[Finding]:
     """Return the finding of a `-devel` base, by the image's tag or the label of its base."""
     witnesses = {"reference": reference}
     witnesses.update({name: labels[name] for name in _BASE_LABELS if name in labels})
-    for name, text in witnesses.items():
-        tag = text.partition("@")[0].rpartition("/")[2].partition(":")[2]
-        if re.search(r"(^|-)devel(-|$)", tag):
-            base = text.replace("-devel", "-runtime")
-            fix = f"`FROM {base}` in the last stage, compile in an earlier one"
-            return [codes.IMAGE_DEVEL.warned(f"{name} {text}", fix)]
-    return []
+    base = devel_base(witnesses)
+    if base is None:
+        return []
+    return [codes.IMAGE_DEVEL.warned(f"{base.witness} {base.reference}", base.fix)]

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, cast, get_args
 
 from infertune.adapters.kube.device_looks import device_look
+from infertune.adapters.kube.pod_times import pod_times
 from infertune.core.garbage import OwnObject
 from infertune.core.manifests.device_containers import OUR_CONTAINERS
 from infertune.core.manifests.naming import ANNOTATION_TUNING, LABEL_ROLE, LABEL_TUNING_UID
@@ -82,6 +83,7 @@ def job_view(
         failure_message=failure.message if failure else "",
         result=result,
         image_ids=image_ids(pod) if pod else {},
+        times=pod_times(pod) if pod else None,
         devices=device_look(pod) if pod else None,
     )
 

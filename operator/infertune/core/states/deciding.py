@@ -28,6 +28,7 @@ from infertune.core.render import configuration_text
 from infertune.core.replica_weight import weight_of
 from infertune.core.resolve import Problem, Resolved, resolve
 from infertune.core.space import Candidate, candidate_of, configuration_of
+from infertune.core.start_up import devel_note
 from infertune.core.states.copies import sweep_trial_copies
 from infertune.core.states.ground import ground_moved
 from infertune.core.states.honest_no import nothing_keeps_it
@@ -68,11 +69,12 @@ def _recommend(context: Context, resolved: Resolved) -> Outcome:
     words = f"{configuration_text(recommendation.configuration)}: {recommendation.reason}"
     not_written = foreign_bounds(resolved, choice.bounds)
     foreign = "" if not_written is None else f"; {not_written}"
+    base = devel_note(recommendation.configuration.image)
     return Outcome(
         changes=(("recommendation", recommendation),),
         observed=(
             Observation("SLOAchievable", "True", "Measured", words),
-            Observation("RecommendationReady", "True", "Decided", words + foreign),
+            Observation("RecommendationReady", "True", "Decided", words + foreign + base),
             metric_observation(context.snapshot.autoscaler),
         ),
         told=(Event("Normal", "Recommended", words),),

@@ -28,8 +28,8 @@ from infertune.core.placement import Pin, kind_of_node, pin_of, wrong_kind
 from infertune.core.plan import CreateObject, Event
 from infertune.core.render import configuration_text, number, shown
 from infertune.core.resolve import Resolved
-from infertune.core.snapshot import JobView
 from infertune.core.space import candidate_of
+from infertune.core.start_up import start_up_of, with_real_start
 from infertune.core.story import Context, Outcome
 from infertune.core.trial_gate import WAITING_FOR_SLOT, YIELDED, crowded, gate, starved
 from infertune.core.trial_result import Ending, ended, with_result
@@ -37,6 +37,7 @@ from infertune.core.trials import (
     Finished,
     StartLoad,
     StartServer,
+    TrialJobs,
     TrialStep,
     jobs_of,
     load_blocked,
@@ -50,7 +51,7 @@ TRIAL_WAIT_SECONDS = 3.0
 def drive(context: Context, resolved: Resolved, record: TrialRecord) -> Outcome:
     """Return the next step of the trial that runs."""
     jobs = jobs_of(record, context.snapshot.jobs)
-    record = looked_at(_seen(context, resolved, record, jobs.server), jobs.server)
+    record = looked_at(_seen(context, resolved, record, jobs), jobs.server)
     crowded = starved(context.snapshot.target)
     if crowded is not None:
         return _finish(context, ended(record, Ending("Invalid", YIELDED, crowded.message)))
@@ -93,16 +94,19 @@ def pin(context: Context, resolved: Resolved) -> Pin | None:
 
 
 def _seen(
-    context: Context, resolved: Resolved, record: TrialRecord, server: JobView | None
+    context: Context, resolved: Resolved, record: TrialRecord, jobs: TrialJobs
 ) -> TrialRecord:
-    """Return the record with the node and the image that the server really got."""
+    """Return the record with node, image and start of the server as it really was."""
+    server = jobs.server
     if server is None or server.node is None:
         return record
     labels = context.snapshot.node_labels.get(server.node, {})
+    name = str(resolved.container.get("name"))
     changes = {
         "node": server.node,
         "node_kind": kind_of_node(labels, gpus=resolved.gpus),
-        "image_id": server.image_ids.get(str(resolved.container.get("name"))),
+        "image_id": server.image_ids.get(name),
+        "start_up": start_up_of(jobs, name),
     }
     return record.model_copy(update={k: v for k, v in changes.items() if v is not None})
 
@@ -115,7 +119,7 @@ def _judged(
     foreign = wrong_kind(pin(context, resolved), record.node, labels)
     if foreign is not None:
         return ended(record, Ending("Invalid", "WrongSku", foreign))
-    return with_result(record, step.result, context.spec)
+    return with_real_start(with_result(record, step.result, context.spec))
 
 
 def _with_place(ending: Ending, record: TrialRecord) -> Ending:
