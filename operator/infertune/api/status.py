@@ -78,13 +78,8 @@ class LiveFigures(StatusModel):
     memory_bytes: Reading = Field(
         default_factory=Reading, description="Memory used by the pods together."
     )
-    balance: Reading = Field(
-        default_factory=Reading,
-        description="Mean over maximum of the requests per pod: 1 when every pod gets the same.",
-    )
-    uneven: ShortText | None = Field(
-        None, description="Who gets more than its share, why, and what helps; absent below that."
-    )
+    balance: Reading = Field(default_factory=Reading, description="Requests per pod: mean/max.")
+    uneven: ShortText | None = Field(None, description="Who has more than its share, why, a fix.")
     pods: int = Field(0, description="How many pods the figures come from.")
     observed_at: datetime | None = Field(None, description="End of the window.")
 
