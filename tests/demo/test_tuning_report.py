@@ -72,6 +72,15 @@ def test_the_page_tells_the_whole_story() -> None:
     assert "| verdict | Pass |" in page
 
 
+def test_what_holds_the_model_back_stands_below_the_probes_with_the_way_to_advice() -> None:
+    profile = {"probe": "profiler", "node": "n", "bound": "launch", "busyPercent": 38.0}
+    page = _page({"probes": [{**profile, "confidence": "high"}, {"probe": "gpu", "node": "n"}]})
+    words = "launch, the device works 38 % of a call (confidence high). `infertune advise FILE...`"
+    assert page.count("What holds the model back") == 1
+    assert words in page
+    assert "holds the model back" not in _page({"probes": [{**profile, "bound": "unknown"}]})
+
+
 def test_an_empty_status_says_that_nothing_is_known() -> None:
     page = _page({})
     assert "Nothing was measured yet." in page

@@ -8,6 +8,7 @@ what is recorded and computes nothing but differences, so it can never disagree 
 
 from collections.abc import Iterator
 
+from infertune.api.node_status import ProbeSummary
 from infertune.api.spec import TuningSpec
 from infertune.api.status import (
     Configuration,
@@ -176,7 +177,19 @@ def _probes(status: TuningStatus) -> str:
     if not status.probes:
         return ""
     rows = [(probe.node, probe.probe, probe.verdict, probe.summary) for probe in status.probes]
-    return "## Nodes\n\n" + table(("node", "probe", "verdict", "finding"), rows)
+    found = table(("node", "probe", "verdict", "finding"), rows)
+    return "## Nodes\n\n" + found + "".join(_held_back(probe) for probe in status.probes)
+
+
+def _held_back(probe: ProbeSummary) -> str:
+    """Return what holds the model back, and where advice comes from: status holds no evidence."""
+    if probe.bound in {None, "unknown"}:
+        return ""
+    percent = probe.busy_percent
+    busy = "" if percent is None else f", the device works {percent:g} % of a call"
+    sure = f" (confidence {probe.confidence})" if probe.confidence else ""
+    advice = "`infertune advise FILE...` ranks what would help, from the results of probes."
+    return f"\nWhat holds the model back, by the profiler: {probe.bound}{busy}{sure}. {advice}\n"
 
 
 def _conditions(status: TuningStatus) -> str:
