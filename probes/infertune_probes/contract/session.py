@@ -29,6 +29,7 @@ from infertune_probes.contract.envelope import (
     Measurement,
     Software,
 )
+from infertune_probes.contract.heartbeat import Heartbeat
 from infertune_probes.contract.host import host_facts, image, node_name, pod_uid
 from infertune_probes.contract.software import software_here
 
@@ -92,6 +93,7 @@ class ProbeSession:
         self._deadline_seconds = deadline_seconds
         self._speaking = threading.Lock()
         self._watchdog: threading.Timer | None = None
+        self._heartbeat = Heartbeat(probe, sys.stderr, deadline_seconds)
 
     def __enter__(self) -> ProbeSession:  # noqa: PYI034  # Self is Python 3.11
         """Install the signal handlers."""
@@ -107,6 +109,7 @@ class ProbeSession:
         # block, so nobody would emit.
         for number in (signal.SIGINT, signal.SIGTERM):
             self._previous.append((number, signal.signal(number, _stop)))
+        self._heartbeat.start()
         return self
 
     def __exit__(
@@ -130,6 +133,7 @@ class ProbeSession:
         return True
 
     def _speak(self) -> None:
+        self._heartbeat.stop()
         envelope = self._envelope()
         try:
             emit(envelope, self._sinks, tables=self.tables)
