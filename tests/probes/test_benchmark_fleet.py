@@ -103,18 +103,40 @@ def test_the_gpus_of_a_node_are_compared_by_kind() -> None:
 
 
 SMI = """\
-0, 1980, 690.5, 65, 0x0000000000000004
-1, [N/A], 70.00, 40, 0x0000000000000040
+0, 1980, 690.5, 65, 0x0000000000000004, 700.00, 700.00
+1, [N/A], 70.00, 40, 0x0000000000000040, [N/A], [N/A]
 Failed to read the rest
 """
 
 
 def test_clocks_are_noted_under_work_and_reasons_are_gathered() -> None:
     """The reading at rest (70 of 690 W) is left out; what the driver does not tell is None."""
-    readings = clocks.parse(SMI) + clocks.parse("0, 1200, 70.0, 40, 0x1\n0, 1900, 650, 67, 0x8")
+    readings = clocks.parse(SMI) + clocks.parse(
+        "0, 1200, 70.0, 40, 0x1, 700, 700\n0, 1900, 650, 67, 0x8, 700, 700"
+    )
     first, second = clocks.note(readings)
-    assert first == clocks.Noted(0, 1940.0, 670.25, 66.0, 0xC, 2)
+    assert first == clocks.Noted(0, 1940.0, 670.25, 66.0, 0xC, 2, 700.0, 700.0)
     assert (second.clock_mhz, second.power_watts, second.event_reasons) == (None, 70.0, 0x40)
+
+
+@pytest.mark.parametrize(
+    ("lines", "setting"),
+    [
+        # The second device draws more: it is the one that works, whatever torch calls it.
+        (
+            ["0, 300, 60, 30, 0x4, 300, 700", "1, 1200, 300, 50, 0x4, 300, 700"],
+            "its power limit was lowered to 300 of 700 W and held it back",
+        ),
+        (["0, 900, 400, 50, 0x2, 700, 700"], "application or locked clocks held it back"),
+        # At its default limit a device under heavy products is capped too: that is no setting.
+        (["0, 1500, 699, 60, 0x4, 700, 700"], None),
+        (["0, 1980, 300, 60, 0x0, 300, 700"], None),
+        (["0, 1980, [N/A], 60, 0x2, [N/A], [N/A]"], None),
+        ([], None),
+    ],
+)
+def test_what_somebody_set_is_told_from_a_defect(lines: list[str], setting: str | None) -> None:
+    assert clocks.setting_of_busiest(clocks.parse("\n".join(lines))) == setting
 
 
 def results(directory: Path, rates: dict[str, float]) -> list[Path]:

@@ -64,6 +64,16 @@ def test_a_card_under_a_power_cap_warns_at_the_worst() -> None:
     assert found == [("GEMM_SHARE", "warn"), ("COPY_SHARE", "warn")]
 
 
+def test_a_device_that_somebody_holds_back_is_slow_and_not_broken() -> None:
+    """Far below 55 % of the peak: a failure, unless a setting explains it."""
+    peak, setting = peak_of(H100), "its power limit was lowered to 300 of 700 W and held it back"
+    points = judgement.with_shares([product(tflops=400.0)], peak)
+    (gemm, copy) = judgement.against_peak(H100, points, copied(3000.0), peak, setting)
+    assert (gemm.verdict, copy.verdict) == ("warn", "pass")
+    assert gemm.evidence.endswith(f"40 % of 989 of the H100-SXM; {setting}")
+    assert "nvidia-smi -pl" in (gemm.fix or "")
+
+
 def test_an_unknown_gpu_is_unknown_and_never_a_pass() -> None:
     assert judged("NVIDIA Q9000", [product()], 9e9) == [("PEAK_UNKNOWN", "unknown")]
 

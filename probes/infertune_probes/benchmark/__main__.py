@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from infertune_probes.benchmark import codes
-from infertune_probes.benchmark.clocks import Notes, note
+from infertune_probes.benchmark.clocks import Notes, note, setting_of_busiest
 from infertune_probes.benchmark.granted import cores_granted
 from infertune_probes.contract.codes import NO_DEVICE
 from infertune_probes.contract.emit import add_arguments, sinks_from
@@ -24,7 +24,7 @@ from infertune_probes.contract.terminal import Table, number
 
 if TYPE_CHECKING:
     from infertune_probes.benchmark.backends import Backend
-    from infertune_probes.benchmark.plan import Budget, Swept
+    from infertune_probes.benchmark.plan import Budget, Stream, Swept
 
 DEFAULT_SIZES = "1000,2000,4000,8000"
 # What the verdict against the peak is spoken at; multiples of 16, which int8 and fp8 need.
@@ -94,8 +94,9 @@ def _run(arguments: argparse.Namespace, session: ProbeSession) -> None:
     budget = plan.Budget(share, time.perf_counter)
     granted = cores_granted(threads) if backend.device == "cpu" else None
     with Notes() as notes:
-        _sweep(backend, sizes, budget, swept, session)
+        streams = _sweep(backend, sizes, budget, swept, session)
         if backend.device != "cpu":
+            _against_peak(backend, swept, streams, notes, session)
             _on_gpus(arguments.seed, swept, budget, section, session)
     if backend.device == "cpu":
         _on_cpu(granted, threads, section, session)
@@ -111,7 +112,7 @@ def _default_sizes(backend: Backend) -> tuple[int, ...]:
 
 def _sweep(
     backend: Backend, sizes: tuple[int, ...], budget: Budget, swept: Swept, session: ProbeSession
-) -> None:
+) -> list[Stream]:
     from infertune_probes.benchmark import judgement, plan
 
     streams = plan.measure_streams(backend, budget)
@@ -131,8 +132,18 @@ def _sweep(
         session.measurements += judgement.measurements_of(points)
         session.findings += judgement.findings_of(points, swept.left_out)
         session.tables.append(_table(points))
-    if backend.device != "cpu":
-        session.findings += judgement.against_peak(backend.device, points, streams, peaks)
+    return streams
+
+
+def _against_peak(
+    backend: Backend, swept: Swept, streams: list[Stream], notes: Notes, session: ProbeSession
+) -> None:
+    from infertune_probes.benchmark import judgement
+
+    peaks = peak_of(backend.device)
+    points = judgement.with_shares(swept.points, peaks)
+    setting = setting_of_busiest(list(notes.readings))
+    session.findings += judgement.against_peak(backend.device, points, streams, peaks, setting)
 
 
 def _on_cpu(

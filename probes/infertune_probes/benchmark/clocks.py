@@ -13,10 +13,16 @@ from dataclasses import dataclass
 
 from infertune_probes.contract.child import ask
 
-_FIELDS = "index,clocks.sm,power.draw,temperature.gpu,clocks_throttle_reasons.active"
+_FIELDS = (
+    "index,clocks.sm,power.draw,temperature.gpu,clocks_throttle_reasons.active,"
+    "enforced.power.limit,power.default_limit"
+)
 _DEADLINE_SECONDS = 5.0
 _INTERVAL_SECONDS = 1.0
-_COLUMNS = 5
+_COLUMNS = 7
+# NVML's clock event reasons that a setting and no defect brings about.
+_LOCKED, _POWER_CAP = 0x02, 0x04
+_TOLERANCE_WATTS = 1.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,8 @@ class Reading:
     power_watts: float | None
     temperature_celsius: float | None
     reasons: int | None
+    limit_watts: float | None = None
+    default_limit_watts: float | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,20 @@ class Noted:
     temperature_celsius: float | None
     event_reasons: int | None
     readings: int
+    limit_watts: float | None = None
+    default_limit_watts: float | None = None
+
+    @property
+    def setting(self) -> str | None:
+        """What somebody set that held the clocks back; None: nothing, or it is not told."""
+        reasons = self.event_reasons or 0
+        limit, usual = self.limit_watts, self.default_limit_watts
+        lowered = limit is not None and usual is not None and limit < usual - _TOLERANCE_WATTS
+        if lowered and reasons & _POWER_CAP:
+            return f"its power limit was lowered to {limit:g} of {usual:g} W and held it back"
+        if reasons & _LOCKED:
+            return "application or locked clocks held it back"
+        return None
 
     def to_json(self) -> dict[str, object]:
         """Return the notes as a JSON object."""
@@ -50,6 +72,8 @@ class Noted:
             "temperatureCelsius": self.temperature_celsius,
             "eventReasons": self.event_reasons,
             "readings": self.readings,
+            "limitWatts": self.limit_watts,
+            "defaultLimitWatts": self.default_limit_watts,
         }
 
 
@@ -90,7 +114,8 @@ def parse(text: str) -> list[Reading]:
         words = [word.strip() for word in line.split(",")]
         if len(words) == _COLUMNS and words[0].isdigit():
             clock, power, heat = (_number(word) for word in words[1:4])
-            found.append(Reading(int(words[0]), clock, power, heat, _bits(words[4])))
+            limits = (_number(word) for word in words[5:])
+            found.append(Reading(int(words[0]), clock, power, heat, _bits(words[4]), *limits))
     return found
 
 
@@ -114,9 +139,18 @@ def note(readings: list[Reading]) -> list[Noted]:
                 temperature_celsius=_median([r.temperature_celsius for r in own]),
                 event_reasons=seen if reasons else None,
                 readings=len(own),
+                limit_watts=_median([r.limit_watts for r in own]),
+                default_limit_watts=_median([r.default_limit_watts for r in own]),
             )
         )
     return found
+
+
+def setting_of_busiest(readings: list[Reading]) -> str | None:
+    """Return what holds back the device that draws most: torch may number devices differently."""
+    noted = [one for one in note(readings) if one.power_watts is not None]
+    busiest = max(noted, key=lambda one: one.power_watts or 0.0, default=None)
+    return None if busiest is None else busiest.setting
 
 
 def _median(values: list[float | None]) -> float | None:

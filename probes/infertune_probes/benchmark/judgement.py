@@ -37,6 +37,10 @@ JUDGED = ("bf16", "fp16", "tf32", "fp32")
 GEMM_PASS, GEMM_WARN = 0.70, 0.55
 COPY_PASS, COPY_WARN = 0.80, 0.65
 GRANTED_SHARE = 0.90
+_UNSET = (
+    "`nvidia-smi -pl <default watts>` and `nvidia-smi -rgc`, `-rac` on the node, unless it was set "
+    "on purpose; then compare with devices under the same setting"
+)
 
 
 def with_shares(points: Sequence[Point], peaks: Peak | None) -> list[Point]:
@@ -72,32 +76,40 @@ def findings_of(points: Sequence[Point], left_out: Sequence[str]) -> list[Findin
 
 
 def against_peak(
-    device: str, points: Sequence[Point], streams: Sequence[Stream], peaks: Peak | None
+    device: str,
+    points: Sequence[Point],
+    streams: Sequence[Stream],
+    peaks: Peak | None,
+    setting: str | None = None,
 ) -> list[Finding]:
-    """Return how near a GPU comes to what is published; an unknown GPU is unknown, never a pass."""
+    """Return how near a GPU comes to what is published; an unknown GPU is unknown, never a pass.
+
+    `setting`: what somebody set that held the device back; it is slow on purpose and not broken.
+    """
     if peaks is None:
         return [codes.PEAK_UNKNOWN.unknown(f"no published peak for {device!r}")]
     judged = _judged_point(points)
+    capped = peaks.power_capped or setting is not None
     findings = []
     if judged is None or judged.peak_share is None:
         why = f"nothing measured at {VERDICT_SIZE} or more has a published peak on {peaks.sku}"
         findings.append(codes.GEMM_SHARE.unknown(why, "name `--sizes 4096,8192`, raise --seconds"))
     else:
-        verdict = band(judged.peak_share, GEMM_PASS, GEMM_WARN, capped=peaks.power_capped)
+        verdict = band(judged.peak_share, GEMM_PASS, GEMM_WARN, capped=capped)
         evidence = (
             f"{judged.gflops / 1e3:.0f} TFLOP/s {judged.dtype} at {judged.size}: "
             f"{100 * judged.peak_share:.0f} % of {peaks.tflops(judged.dtype):g} of the {peaks.sku}"
         )
-        findings.append(_shared(codes.GEMM_SHARE, verdict, evidence, peaks))
+        findings.append(_shared(codes.GEMM_SHARE, verdict, evidence, peaks, setting))
     copy = next((stream for stream in streams if stream.name == "copy"), None)
     if copy is not None:
         share = copy.gigabytes_per_second / peaks.memory_gb_per_second
-        verdict = band(share, COPY_PASS, COPY_WARN, capped=peaks.power_capped)
+        verdict = band(share, COPY_PASS, COPY_WARN, capped=capped)
         evidence = (
             f"{copy.gigabytes_per_second:.0f} GB/s copied: {100 * share:.0f} % of "
             f"{peaks.memory_gb_per_second:g} of the {peaks.sku}"
         )
-        findings.append(_shared(codes.COPY_SHARE, verdict, evidence, peaks))
+        findings.append(_shared(codes.COPY_SHARE, verdict, evidence, peaks, setting))
     return findings
 
 
@@ -113,16 +125,20 @@ def _judged_point(points: Sequence[Point]) -> Point | None:
     return None
 
 
-def _shared(code: Code, verdict: Verdict, evidence: str, peaks: Peak) -> Finding:
+def _shared(
+    code: Code, verdict: Verdict, evidence: str, peaks: Peak, setting: str | None
+) -> Finding:
     if verdict == "pass":
         return code.passed(evidence)
+    if setting is not None:
+        return code.found(verdict, f"{evidence}; {setting}", _UNSET)
     if peaks.power_capped:
         evidence += "; this card's power limit bounds long products, so it is no more than a hint"
     return code.found(verdict, evidence)
 
 
 def band(share: float, passes: float, warns: float, *, capped: bool) -> Verdict:
-    """Return the verdict of a share; a card under a power cap warns at the worst."""
+    """Return the verdict of a share; what a cap holds back warns at the worst."""
     if share >= passes:
         return "pass"
     return "warn" if share >= warns or capped else "fail"

@@ -57,6 +57,8 @@ class DeviceClock(StrictModel):
     temperature_celsius: float | None
     event_reasons: int | None
     readings: Annotated[int, Field(ge=0)]
+    limit_watts: NonNegative | None = None
+    default_limit_watts: NonNegative | None = None
 
 
 class ComparedMember(StrictModel):

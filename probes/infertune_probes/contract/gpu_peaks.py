@@ -55,7 +55,11 @@ _TABLE = (
     (r"Tesla V100-SXM2-32GB", Peak("V100-SXM2", *_V100_SXM2, 32.0, 900.0)),
     (r"Tesla V100-PCIE-16GB", Peak("V100-PCIe", *_V100_PCIE, 16.0, 900.0)),
     (r"Tesla V100-PCIE-32GB", Peak("V100-PCIe", *_V100_PCIE, 32.0, 900.0)),
-    (r"NVIDIA A10", Peak("A10", 31.2, 62.5, 125.0, 125.0, 250.0, None, 24.0, 600.0)),
+    (
+        # 150 W, as little for its units as the L4 has.
+        r"NVIDIA A10",
+        Peak("A10", 31.2, 62.5, 125.0, 125.0, 250.0, None, 24.0, 600.0, power_capped=True),
+    ),
     (r"NVIDIA A10G", Peak("A10G", 31.2, 35.0, 70.0, 70.0, 140.0, None, 24.0, 600.0)),
     (r"NVIDIA A30", Peak("A30", 10.3, 82.0, 165.0, 165.0, 330.0, None, 24.0, 933.0)),
     (r"(NVIDIA )?A100-(SXM4|PCIE)-40GB", Peak("A100-40", *_A100, 40.0, 1555.0)),

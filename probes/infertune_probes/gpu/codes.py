@@ -217,7 +217,8 @@ PCIE_REPLAYS = Code(
 NVLINK_DOWN = Code(
     "NVLINK_DOWN",
     "Some of the device's NVLinks are up and others are not.",
-    "reset the GPU; check the NVLink bridge, or the fabric manager on a board with NVSwitch",
+    "normal where a bridge or neighbour is not there (compare with the node's other GPUs, "
+    "`nvidia-smi nvlink -s`); else reset the GPU, check bridge or fabric manager",
 )
 NVLINK_ERRORS = Code(
     "NVLINK_ERRORS",

@@ -142,8 +142,10 @@ def _slowdown(device: Device) -> list[Finding]:
     bits, findings = device.whole("eventReasons"), []
     named = [words for bit, words in HARDWARE_REASONS.items() if bits is not None and bits & bit]
     if named:
-        # At rest this is a hint; under load, in a window, it is a proof.
-        findings.append(HW_SLOWDOWN.warned(f"{device.who}: {', '.join(named)}, seen at rest"))
+        # One look is a hint; under load, in a window, it is a proof.
+        findings.append(
+            HW_SLOWDOWN.warned(f"{device.who}: {', '.join(named)}, in one look without a window")
+        )
     if bits is not None and bits & _THERMAL_REASON:
         evidence = f"{device.who}: {_degrees(device)}"
         findings.append(SW_THERMAL_SLOWDOWN.warned(evidence))
@@ -224,7 +226,9 @@ def _links(device: Device) -> list[Finding]:
     if down and len(down) < len(links):
         names = ", ".join(str(link.get("link")) for link in down)
         evidence = f"{device.who}: {len(down)} of {len(links)} links are down: {names}"
-        findings.append(NVLINK_DOWN.failed(evidence))
+        # NVML does not tell a fault from a link that leads nowhere: a bridge that is not fitted, or
+        # a neighbour that belongs to another virtual machine. XID 74 does.
+        findings.append(NVLINK_DOWN.warned(evidence))
     findings += _link_errors(device, links)
     return findings
 

@@ -98,7 +98,8 @@ def _clocks(device: Device, samples: list[DeviceSample]) -> list[Finding]:
     if shares.get(_POWER_CAP):
         share = 100 * shares[_POWER_CAP]
         limit = device.number("powerLimitWatts")
-        evidence = f"{device.who}: in {share:.0f} % of the loaded samples, limit {limit} W"
+        told = "limit not told" if limit is None else f"limit {limit:g} W"
+        evidence = f"{device.who}: in {share:.0f} % of the loaded samples, {told}"
         findings.append(POWER_CAPPED.passed(evidence))
     states = values_of(working, "performanceState")
     if states and min(states) > _WORKING_STATE:

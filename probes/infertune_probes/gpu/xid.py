@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from infertune_probes.contract.envelope import Finding
 
+# 63 records that bad memory was put out of use: what the device was made to do. Whether a reset is
+# still due, the rows and pages tell.
+REPAIRED = 63
 HARDWARE = frozenset({48, 63, 64, 74, 79, 92, 94, 95, 119, 120})
 APPLICATION = frozenset({13, 31, 43, 45})
 # `NVRM: Xid (PCI:0000:3b:00): 79, pid=..., GPU has fallen off the bus.`
@@ -35,6 +38,7 @@ _RECORD_BYTES = 8192
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_EVENTS = 200
 _TOLD = 120
+_REPAIRED_FIX = "see `nvidia-smi -q -d ROW_REMAPPER,PAGE_RETIREMENT`; reset when one is pending"
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,9 @@ def judge_xids(log: KernelLog, uuids: Mapping[str, str]) -> list[Finding]:
     other = [event for event in log.events if event.number not in HARDWARE | APPLICATION]
     findings = []
     if hardware:
-        findings.append(XID_HARDWARE.failed(_told(hardware, uuids)))
+        repaired = all(event.number == REPAIRED for event in hardware)
+        verdict = XID_HARDWARE.warned if repaired else XID_HARDWARE.failed
+        findings.append(verdict(_told(hardware, uuids), _REPAIRED_FIX if repaired else None))
     if application:
         findings.append(XID_APPLICATION.warned(_told(application, uuids)))
     if other:

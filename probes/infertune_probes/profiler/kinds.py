@@ -26,10 +26,23 @@ POINTWISE, REDUCTION, COPY, COLLECTIVE, OTHER = (
 _KERNELS = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
-        (COLLECTIVE, r"nccl|rccl|all_?reduce|all_?gather|reduce_?scatter"),
-        (ATTENTION, r"flash|fmha|attention|attn|paged_?kv|sdp[ab]?_"),
-        (CONVOLUTION, r"conv|winograd|implicit_gemm|dgrad|wgrad|fprop"),
-        (GEMM, r"gemm|gemv|cublas|nvjet|wgmma|mma_|s16816|s1688|s884|splitk|cijk_|dot_kernel"),
+        (COLLECTIVE, r"nccl|rccl|all_?reduce|all_?gather|reduce_?scatter|cross_device_reduce"),
+        # FlashInfer names all its kernels after itself; the store of keys and values after Flash.
+        (
+            ATTENTION,
+            (
+                r"flash(?!infer)(?<!reshape_and_cache_flash)|fmha|attention|attn|paged_?kv|sdp[ab]?_|"
+                r"flashinfer.*(kvcache|prefill|decode|mla)"
+            ),
+        ),
+        (CONVOLUTION, r"conv(?!ert)|winograd|implicit_gemm|dgrad|wgrad|fprop"),
+        (
+            GEMM,
+            (
+                r"gemm|gemv|cublas|nvjet|wgmma|mma_|s16816|s1688|s884|splitk|cijk_|dot_kernel|marlin|"
+                r"fused_moe"
+            ),
+        ),
         (
             REDUCTION,
             r"reduce|softmax|layer_?norm|rms_?norm|batch_?norm|bn_[fb]w|norm_kernel|GammaBeta|DeviceScan|triton_(red|per)|sum|argmax|topk|sort|pool",
@@ -37,9 +50,9 @@ _KERNELS = tuple(
         (
             POINTWISE,
             (
-                r"elementwise|pointwise|vectorized|gelu|silu|relu|act_and_mul|rotary|embedding|"
+                r"elementwise|pointwise|vectorized|convert|gelu|silu|relu|act_and_mul|rotary|embedding|"
                 r"index|gather|scatter|cat|fill|cast|transpose|copy|dropout|triton_(poi|_0d)|nchwTo|nhwcTo|"
-                r"multi_tensor_apply|dequant|quantize"
+                r"multi_tensor_apply|dequant|quantize|reshape_and_cache"
             ),
         ),
     )
@@ -75,8 +88,8 @@ _PRECISIONS = tuple(
         ("fp8", r"e4m3|e5m2|fp8|float8|qmma"),
         ("int8", r"(?<![a-z0-9])s8(?![0-9])|int8|imma|i8i8|w8a8"),
         ("bf16", r"bf16|bfloat16|nv_bfloat"),
-        ("tf32", r"tf32|s1688gemm_(?!f16)|s1688tf"),
-        ("fp16", r"fp16|f16|hgemm|half|h884|h1688|s884gemm|s16816gemm|s1688gemm_fp16"),
+        ("tf32", r"tf32|(?<!fp16_)s1688gemm_(?!fp?16)|s1688tf"),
+        ("fp16", r"fp16|f16|hgemm|half|h884|h1688|h16816|s884gemm|s16816gemm|s1688gemm_fp16"),
         ("fp64", r"dgemm|f64|double"),
         ("fp32", r"sgemm|f32|float"),
     )

@@ -121,7 +121,7 @@ def judge_network(view: View) -> list[Advised]:
             advice = Advice(
                 f"`ethtool -S {use.name}` for the cause, `ethtool -G {use.name} rx 4096` when "
                 "it is the ring",
-                "each lost packet costs a request at least one retransmission timeout",
+                "a lost packet costs a request a round trip, or 200 ms and more if it was the last",
                 "a larger ring holds packets longer under overload",
             )
             evidence = (
@@ -147,7 +147,7 @@ def _retransmits(view: View) -> list[Advised]:
     advice = Advice(
         "`ss -ti` for the connections that lose, `mtr` to their peers; "
         "`sysctl -w net.ipv4.tcp_mtu_probing=1` when large packets vanish",
-        "a segment sent again arrives at least 200 ms late",
+        "a segment sent again is late by a round trip, or by 200 ms and more when it was the last",
         "probing the packet size costs a little throughput",
     )
     evidence = f"{again} of {sent} segments sent again ({100 * again / sent:.1f} %)"

@@ -47,7 +47,7 @@ WHO = f"device 0 ({uuid_of(0)})"
         ),
         pytest.param(
             {"reasons": 0x48},
-            *("HW_SLOWDOWN", "warn", "hardware slowdown, hardware thermal slowdown, seen at rest"),
+            *("HW_SLOWDOWN", "warn", "hardware slowdown, hardware thermal slowdown, in one look"),
             id="hardware-slowdown-at-rest-is-a-hint",
         ),
         pytest.param(
@@ -95,7 +95,7 @@ WHO = f"device 0 ({uuid_of(0)})"
         pytest.param({"mig_pending": 1}, "MIG_PENDING", "warn", "MIG will be on", id="mig-pending"),
         pytest.param(
             {"link3": 0, "link17": 0},
-            *("NVLINK_DOWN", "fail", "2 of 18 links are down: 3, 17"),
+            *("NVLINK_DOWN", "warn", "2 of 18 links are down: 3, 17"),
             id="links-down",
         ),
         pytest.param(

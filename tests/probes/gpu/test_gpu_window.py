@@ -83,7 +83,7 @@ def constant_fields() -> dict[str, float]:
         ),
         pytest.param(
             {"reasons": 0x4},
-            *("POWER_CAPPED", "pass", "in 100 % of the loaded samples, limit 700.0 W"),
+            *("POWER_CAPPED", "pass", "in 100 % of the loaded samples, limit 700 W"),
             id="a-power-cap-under-load-is-normal",
         ),
         pytest.param(

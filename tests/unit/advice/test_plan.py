@@ -68,6 +68,38 @@ def test_where_bytes_hold_back_the_gain_is_that_of_bytes_and_is_assumed() -> Non
     assert "BF16" not in found
 
 
+@pytest.mark.parametrize(
+    ("changes", "absent", "there"),
+    [
+        ({"device": "Tesla T4"}, {"BF16", "FP8"}, {"FP16", "INT8"}),
+        ({"device": "NVIDIA H100 80GB HBM3"}, set(), {"BF16", "FP16", "INT8", "FP8"}),
+        ({"device": None, "onDevice": False}, {"FP16", "FP8"}, {"BF16", "INT8"}),
+    ],
+    ids=["T4", "H100", "processor"],
+)
+def test_no_type_is_advised_that_the_device_would_emulate(
+    changes: Any, absent: set[str], there: set[str]
+) -> None:
+    found = set(steps(evidence(profile(bound="memory", **changes))))
+    assert not absent & found
+    assert there <= found
+
+
+def test_a_type_that_the_benchmark_had_to_leave_out_is_not_advised() -> None:
+    found = steps(evidence(profile(bound="memory"), benchmark(fp32=8.0, fp16=25.0)))
+    assert "FP16" in found
+    assert not {"BF16", "FP8", "INT8"} & set(found)
+
+
+def test_adapters_gain_no_more_than_their_part_of_a_call() -> None:
+    """40 % of the kernels' time, and kernels run half of a call: 20 % of it."""
+    rows = table("kernels", bgmv_shrink_kernel=0.4)
+    found = steps(evidence(profile(tables=[rows], shares=shares(0.5, 0.0, 0.5))))
+    gain = found["merge LoRA"].gain
+    assert gain is not None
+    assert gain.high == pytest.approx(1.25)
+
+
 def test_a_host_that_is_late_asks_for_graphs_and_larger_batches() -> None:
     found = steps(evidence(profile(bound="launch", shares=shares(0.3, 0.0, 0.7))))
     graphs = found["CUDA graphs"].gain
@@ -210,6 +242,7 @@ def test_a_container_that_is_held_back_gets_a_larger_limit() -> None:
     gain = found["CPU limit"].gain
     assert gain is not None
     assert (gain.low, gain.high) == (1.0, pytest.approx(2.0))
+    assert gain.assumption.startswith("at most")
 
 
 A100 = "NVIDIA A100-SXM4-80GB"
@@ -240,6 +273,14 @@ def test_a_data_sheet_is_held_against_the_data_sheet_of_this_device() -> None:
     assert found.gain.high == pytest.approx(amdahl(0.8, 989 / 312))
     assert found.gain.assumption == "the ratio of two data sheets holds for this server"
     assert found.confidence == "low"
+
+
+def test_a_product_that_was_measured_here_is_not_told_again_by_its_sheet() -> None:
+    """This cluster's H200s bring 260: no gain over 250, whatever the sheet says."""
+    slow = Device("NVIDIA H200", {"bf16": 260.0}, 3000.0, 2)
+    named = [name for name in steps(evidence(*here(), others=[slow])) if "GPU:" in name]
+    assert named
+    assert not [name for name in named if "H200" in name]
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,13 @@ def test_results_are_recorded_before_their_jobs_are_removed() -> None:
     assert conditions_of(passed.status)["ProbesHealthy"] == ("Unknown", "ProbesInconclusive")
 
 
+def test_a_failed_benchmark_stops_no_search_and_is_not_called_healthy() -> None:
+    both = (probe("gpu"), probe("benchmark", "fail"))
+    found = decide(status_of("Probing", probes=both))
+    assert found.status.state == "Searching"
+    assert conditions_of(found.status)["ProbesHealthy"] == ("False", "ProbeFailed")
+
+
 def test_half_of_the_results_are_waited_for() -> None:
     jobs = (job_of(GPU, "gpu"), job_of(BENCH, "benchmark"))
     waiting = decide(status_of("Probing", probes=(probe("gpu"),)), jobs=jobs)

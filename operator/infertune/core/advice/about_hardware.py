@@ -11,6 +11,7 @@ from infertune.core.advice.bottleneck import Bottleneck
 from infertune.core.advice.gains import Gain, amdahl
 from infertune.core.advice.proposals import Advice
 from infertune.core.advice.sources import Device, Evidence, sheets
+from infertune_probes.contract.gpu_peaks import peak_of
 
 _BOUND_BY_DEVICE = 0.5
 _LEAST_SPEEDUP = 1.15
@@ -25,7 +26,10 @@ def about_hardware(evidence: Evidence, bottleneck: Bottleneck) -> Iterator[Advic
         return
     by_memory = memory >= compute
     found = []
-    for here, others in ((evidence.here, evidence.others), (evidence.on_paper, sheets())):
+    # What the cluster measured of a product is not told again, and perhaps better, by its sheet.
+    known = {peak.sku for one in evidence.others if (peak := peak_of(one.name)) is not None}
+    papers = [sheet for sheet in sheets() if sheet.name not in known]
+    for here, others in ((evidence.here, evidence.others), (evidence.on_paper, papers)):
         if here is None:
             continue
         for other in others:

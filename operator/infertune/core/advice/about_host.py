@@ -5,6 +5,7 @@ suggestions of the system probe are passed on as they are, without a gain: the k
 waited, not for how long a request waited in the end.
 """
 
+import math
 from collections.abc import Iterator
 
 from infertune.core.advice.gains import Gain, without
@@ -12,7 +13,6 @@ from infertune.core.advice.proposals import Advice
 from infertune.core.advice.sources import Evidence
 
 _LEAST_THROTTLED = 0.05
-_THROTTLED_CODES = frozenset({"CPU_THROTTLED", "THROTTLED"})
 
 
 def about_host(evidence: Evidence) -> Iterator[Advice]:
@@ -47,15 +47,19 @@ def _limit(evidence: Evidence, share: float) -> Advice:
     limit = None if system is None else system.group.cpu_limit
     action = "raise resources.limits.cpu of the container, or leave it out"
     if limit is not None:
-        # A group that was held back in a share of its periods wanted at least so much more.
-        action = (
-            f"raise resources.limits.cpu from {limit:g} to {limit / (1 - min(share, 0.75)):.1f}"
-        )
+        # A value to start from, the system probe's own: how much more it wanted nobody counts.
+        more = math.ceil(2 * limit * (1 + share)) / 2
+        action = f"raise resources.limits.cpu from {limit:g} to {more:g} and look again"
     return Advice(
         "CPU limit",
         action,
         f"the container was held back in {share:.0%} of its periods",
-        Gain(1.0, without(share), "no period ends in waiting"),
+        Gain(
+            1.0,
+            without(share),
+            "no period ends in waiting",
+            "at most: a period that was cut short is counted as lost whole",
+        ),
         "medium",
         "config line",
     )

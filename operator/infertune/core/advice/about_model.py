@@ -62,12 +62,14 @@ def _adapters(evidence: Evidence) -> Iterator[Advice]:
         share = sum(
             row.share for row in table.rows if any(word in row.name.lower() for word in _ADAPTERS)
         )
+        # Of the time of all kernels; of a call it is less where the device also waits.
+        of_call = share if profile.shares is None else share * profile.shares.work
         if share >= _LEAST_ADAPTER:
             yield Advice(
                 "merge LoRA",
                 "merge the adapter into the weights before serving: model.merge_and_unload()",
                 f"{share:.0%} of the time of all {table.name} is adapters",
-                Gain(1.0, without(share), "the adapters' own time goes away"),
+                Gain(1.0, without(of_call), "the adapters' own time goes away"),
                 "medium",
                 "new image",
                 "one server then serves one adapter",

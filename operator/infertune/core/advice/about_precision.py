@@ -12,6 +12,7 @@ from infertune.core.advice.bottleneck import COMPUTING
 from infertune.core.advice.gains import Gain, amdahl
 from infertune.core.advice.proposals import Advice, Ease
 from infertune.core.advice.sources import Evidence
+from infertune_probes.contract.gpu_peaks import peak_of
 from infertune_probes.contract.profiler_result import ProfilerResult
 
 _BYTES = {"fp64": 8, "fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "int8": 1, "fp8": 1}
@@ -51,6 +52,8 @@ _ACTIONS: dict[str, tuple[str, Ease, str]] = {
 # A ratio of rates below this is within what two runs of one benchmark differ by.
 _LEAST_SPEEDUP = 1.15
 _LEAST_SHARE = 0.1
+# What processors have instructions for, or the means to unpack quickly.
+_ON_PROCESSORS = frozenset({"bf16", "int8"})
 
 
 def about_precision(evidence: Evidence) -> Iterator[Advice]:
@@ -88,6 +91,8 @@ def _gain(
     evidence: Evidence, profile: ProfilerResult, current: str, dtype: str, share: float
 ) -> tuple[Gain, str] | None:
     if profile.bound == "memory":
+        if not _there(evidence, profile, dtype):
+            return None
         speedup = _BYTES[current] / _BYTES[dtype]
         if speedup <= 1:
             return None
@@ -104,3 +109,17 @@ def _gain(
     # Large square matrices are the best case; half the speed-up is the cautious end.
     low = amdahl(share, 1 + (speedup - 1) / 2)
     return Gain(low, amdahl(share, speedup), how), told
+
+
+def _there(evidence: Evidence, profile: ProfilerResult, dtype: str) -> bool:
+    """Return whether the device computes in a type at all, as far as anybody knows.
+
+    A benchmark here leaves out what the device has no units for; without one its data sheet says
+    it. A T4 asked for BF16 would emulate it, and be slower than before.
+    """
+    if not profile.on_device:
+        return dtype in _ON_PROCESSORS
+    if evidence.here is not None:
+        return dtype in evidence.rates
+    peak = peak_of(profile.device or "")
+    return peak is None or peak.tflops(dtype) is not None

@@ -163,7 +163,8 @@ def _of_machine(evidence: Evidence) -> Iterator[Part]:
     throttled = _percent(evidence, "group_throttled")
     if throttled is not None and throttled >= LEAST_SHARE:
         why = f"the container was held back by its CPU limit in {throttled:.0%} of the periods"
-        yield Part("cpu", throttled, of, why, "high")
+        # Periods, not time: one that was cut short by a moment counts like one that was lost.
+        yield Part("cpu", throttled, of, why, "medium")
     for name, kind in _PRESSURES:
         label = f"pressure_{name}_some"
         own = _percent(evidence, f"own_{label}")

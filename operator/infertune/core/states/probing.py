@@ -182,13 +182,21 @@ def _gate(
             requeue_seconds=0.0,
         )
     words = "; ".join(f"{s.probe} on {s.node}: {s.verdict}" for s in summaries) or "no probe asked"
-    doubtful = any(s.verdict == "unknown" for s in summaries)
-    healthy = Observation(
-        "ProbesHealthy",
-        "Unknown" if doubtful else "True",
-        "ProbesInconclusive" if doubtful else "ProbesDone",
-        words,
-    )
     return Outcome(
-        event="ProbesDone", observed=(healthy,), effects=effects, decision=words, requeue_seconds=0
+        event="ProbesDone",
+        observed=(_health(summaries, words),),
+        effects=effects,
+        decision=words,
+        requeue_seconds=0,
     )
+
+
+def _health(summaries: tuple[ProbeSummary, ...], words: str) -> Observation:
+    """Return the condition where nothing stops the search: a slow node is searched, and said."""
+    failed = next((s for s in summaries if s.verdict == "fail"), None)
+    if failed is not None:
+        told = f"{failed.probe} on {failed.node}: {failed.summary}; the search goes on"
+        return Observation("ProbesHealthy", "False", "ProbeFailed", told)
+    if any(s.verdict == "unknown" for s in summaries):
+        return Observation("ProbesHealthy", "Unknown", "ProbesInconclusive", words)
+    return Observation("ProbesHealthy", "True", "ProbesDone", words)
