@@ -185,3 +185,10 @@ def test_a_search_that_its_budget_ended_has_proven_nothing() -> None:
     found = decide(deciding(trial_of(1, None, (10.0, "Fail"))), spec, live=live_of(), now=after(1))
     assert conditions_of(found.status)["SLOAchievable"] == ("Unknown", "BudgetSpent")
     assert "1 of 1 trials" in found.decision
+
+
+def test_a_recommended_image_on_a_devel_base_is_named() -> None:
+    found = published(trial_of(4, 60.0, image="r/server:2-devel", quality_drop_percent=0.0))
+    ready = next(c for c in found.status.conditions if c.type == "RecommendationReady")
+    assert "r/server:2-devel is on a -devel base" in ready.message
+    assert "`FROM r/server:2-runtime`" in ready.message

@@ -10,7 +10,7 @@ from infertune.api.status import TargetFacts
 from infertune.core.evidence import NoData
 from infertune.core.manifests.naming import probe_job_name
 from infertune.core.plan import CreateObject, DeleteObject
-from infertune.core.snapshot import ProbeFailure
+from infertune.core.snapshot import PodShare, ProbeFailure
 from tests.builders import (
     NOW,
     TARGET_UID,
@@ -248,3 +248,13 @@ def test_a_promise_that_live_traffic_could_never_be_judged_by_is_told_before_any
             "OutsideBuckets",
             "spec.metrics: the promise of 20 ms lies outside",
         )
+
+
+def test_an_uneven_load_before_the_change_is_told_with_the_baseline() -> None:
+    shares = (PodShare("web-0", 600.0, 300.0), PodShare("web-1", 0.0, 300.0))
+    live = replace(live_of(), shares=shares, share_seconds=300.0)
+    found = decide(status_of(), spec_of(), live=live)
+    assert found.status.baseline is not None
+    assert found.status.baseline.balance.value == 0.5
+    condition = next(c for c in found.status.conditions if c.type == "MetricsAvailable")
+    assert condition.message.endswith(f"; {found.status.baseline.uneven}")

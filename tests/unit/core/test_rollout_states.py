@@ -1,5 +1,6 @@
 """Applying, verifying, going back: one write a tick, and each only from a recorded intent."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from infertune.core.intents import intent_of, restore_command
 from infertune.core.live_rollout import rollout_complete, rollout_stuck
 from infertune.core.plan import ApplyFields, ReleaseFields, SetFinalizer
 from infertune.core.resolve import Resolved, resolve
+from infertune.core.snapshot import PodShare
 from infertune.core.space import Candidate
 from tests.builders import (
     IMAGE,
@@ -374,3 +376,13 @@ def test_the_owner_of_arguments_is_stored() -> None:
     assert owners_before(found, raw, None) == {path: "kustomize"}
     assert found.before == TemplateValues(own_args=kept(("serve",), ()))
     assert found.after == TemplateValues(own_args=kept(("serve", "--max-batch=4"), (1,)))
+
+
+def test_the_verdict_says_that_the_load_was_uneven() -> None:
+    shares = (PodShare("web-0", 600.0, 300.0), PodShare("web-1", 0.0, 300.0))
+    live = replace(live_of(0.0), shares=shares, share_seconds=300.0)
+    found = decide(verifying(), target=TUNED, live=live, finalizer=True, now=after(20))
+    assert found.status.live is not None
+    assert found.status.rollout is not None
+    assert str(found.status.rollout.evidence).endswith(f"; {found.status.live.uneven}")
+    assert "uneven load" in str(found.status.live.uneven)
