@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,23 @@ def test_the_worst_finding_comes_first_and_a_missing_figure_says_why() -> None:
         "id   MiB\n"
         " 0    12\n"
         " 1  1024\n"
+    )
+
+
+def test_a_long_reason_is_folded_in_its_own_column() -> None:
+    table = Table(
+        "libraries",
+        ("what", "version", "from"),
+        (("cudnn", "-", "the loader finds no libcudnn.so.9"), ("python", "3.12", "it runs")),
+    )
+    nothing = replace(ENVELOPE, findings=(), measurements=())
+    assert render(nothing, [table], Style(40)) == (
+        "gpu on node-a: unknown\n\n"
+        "libraries\n"
+        "what    version  from\n"
+        "cudnn         -  the loader finds no\n"
+        "                 libcudnn.so.9\n"
+        "python     3.12  it runs\n"
     )
 
 

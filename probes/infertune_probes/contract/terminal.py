@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _COLOURS = {"pass": "32", "warn": "33", "fail": "31", "unknown": "35"}
 _NARROWEST = 40
 _WIDEST = 120
+_NARROWEST_COLUMN = 16
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,9 @@ def render(envelope: Envelope, tables: Sequence[Table], style: Style) -> str:
     parts += [_finding(finding, style) for finding in ranked]
     if envelope.measurements:
         rows = [_figure(measurement) for measurement in envelope.measurements]
-        parts.append(table(Table("", ("measurement", "value", "unit", "n", ""), rows)))
-    parts += [table(own) for own in tables if own.rows]
+        figures = Table("", ("measurement", "value", "unit", "n", ""), rows)
+        parts.append(table(_folded(figures, style.width)))
+    parts += [table(_folded(own, style.width)) for own in tables if own.rows]
     parts += [f"{a.name}: {a.uri} ({a.size_bytes} bytes)" for a in envelope.artifacts]
     return "\n\n".join(parts) + "\n"
 
@@ -82,6 +84,24 @@ def table(own: Table) -> str:
         for row in rows
     ]
     return "\n".join([own.title, *lines] if own.title else lines)
+
+
+def _folded(own: Table, width: int) -> Table:
+    """Return the table with long words of its last column, reasons mostly, on lines of their own.
+
+    Where the other columns leave too little room, it is returned as it is.
+    """
+    rows = [tuple(own.columns), *(tuple(row) for row in own.rows)]
+    before = sum(max(len(row[at]) for row in rows) + 2 for at in range(len(own.columns) - 1))
+    room = width - before
+    if room < _NARROWEST_COLUMN or all(len(row[-1]) <= room for row in rows):
+        return own
+    folded: list[tuple[str, ...]] = []
+    for row in rows[1:]:
+        lines = textwrap.wrap(row[-1], room) or [""]
+        folded.append((*row[:-1], lines[0]))
+        folded += [("",) * (len(row) - 1) + (line,) for line in lines[1:]]
+    return Table(own.title, own.columns, folded)
 
 
 def number(value: float) -> str:
