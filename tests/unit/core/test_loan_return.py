@@ -5,7 +5,7 @@ from typing import Any
 
 from infertune.api.status import Borrowed, Bounds
 from infertune.core.borrowing import give_back, give_up
-from infertune.core.loan_record import drop_note, note_loan
+from infertune.core.loan_record import by_hand, drop_note, note_loan
 from infertune.core.loan_return import (
     LentObject,
     lent_object,
@@ -30,7 +30,7 @@ from tests.builders import (
 )
 
 SCALER = "HorizontalPodAutoscaler"
-LENT = Borrowed(
+_LENT = Borrowed(
     kind="Deployment",
     name="resnet",
     target_uid=TARGET_UID,
@@ -40,12 +40,16 @@ LENT = Borrowed(
     during=Bounds(min_replicas=1, max_replicas=1),
     since=NOW,
 )
-ALONE = LENT.model_copy(
+_ALONE = _LENT.model_copy(
     update={
         "autoscaler": None,
         "autoscaler_uid": None,
         "before": Bounds(min_replicas=2, max_replicas=2),
     }
+)
+LENT, ALONE = (
+    one.model_copy(update={"restore_command": by_hand(KEY.namespace, one)})
+    for one in (_LENT, _ALONE)
 )
 PATH = ("metadata", "annotations", ANNOTATION_LOAN)
 
