@@ -50,11 +50,12 @@ COUNTERS = (
     "pcieReplays",
 )
 _HEADS = (
-    *("gpu", "name", "C", "W", "SM %", "mem %", "enc %", "dec %", "MHz", "memory GB", "of"),
-    *("rx MB/s", "tx MB/s", "clock events", "processes"),
+    *("gpu", "name", "C", "W", "SM %", "mem %", "enc %", "dec %", "MHz", "GiB", "of"),
+    *("rx MB/s", "tx MB/s", "clock events", "processes (GiB)"),
 )
 _CLEARED = "\033[H\033[2J"
 _DONE, _FAILED = 0, 1
+_GIBIBYTE = 1 << 30
 
 
 def run(
@@ -165,8 +166,8 @@ class Screen:
             *(_cell(value(field)) for field in ("temperatureCelsius", "powerWatts")),
             *(_cell(value(field)) for field in FIELDS[3:7]),
             _cell(value("smClockMegahertz")),
-            _scaled(value("framebufferUsedBytes"), 1e9),
-            _scaled(total, 1e9),
+            _scaled(value("framebufferUsedBytes"), _GIBIBYTE),
+            _scaled(total, _GIBIBYTE),
             _scaled(value("pcieReceivedBytesPerSecond"), 1e6),
             _scaled(value("pcieSentBytesPerSecond"), 1e6),
             reasons or "none",
@@ -182,7 +183,7 @@ def _writer(form: str, known: dict[int, Device]) -> CsvLines | JsonLines | Scree
 
 def _users(users: Iterable[object]) -> str:
     told = [user for user in users if isinstance(user, dict)]
-    return " ".join(f"{u.get('pid')}({_scaled(u.get('usedMemoryBytes'), 1e9)}G)" for u in told)
+    return " ".join(f"{u.get('pid')}({_scaled(u.get('usedMemoryBytes'), _GIBIBYTE)})" for u in told)
 
 
 def _plain(value: float | None) -> str:

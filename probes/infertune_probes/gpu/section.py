@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from infertune_probes.contract.envelope import Measurement, measured, unmeasured
 from infertune_probes.contract.terminal import Table, number
 from infertune_probes.gpu.health import reasons_named
-from infertune_probes.gpu.window import device_window
+from infertune_probes.gpu.window import COURSES, device_window
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from infertune_probes.gpu.witnesses import Sight
     from infertune_probes.gpu.xid import KernelLog
 
+_GIBIBYTE = 1 << 30
+_FEW_DEVICES = 2
 # Always there, null when not read; everything else is left out when it was not.
 _ALWAYS = (
     "uuid",
@@ -126,7 +128,7 @@ def tables(sight: Sight, window: Window | None, users: Mapping[int, list[Tenant]
     """Return the tables for a terminal: devices, processes, and the window."""
     devices = Table(
         "devices",
-        ("", "name", "uuid", "C", "W", "of", "use %", "memory GB", "of", "clock events"),
+        ("", "name", "C", "W", "of", "use %", "GiB", "of", "clock events"),
         [_row(device) for device in sight.nvml.devices],
     )
     rows = [
@@ -136,13 +138,13 @@ def tables(sight: Sight, window: Window | None, users: Mapping[int, list[Tenant]
             tenant.name or "?",
             tenant.kind,
             {True: "ours", False: "foreign", None: "not known"}[tenant.ours],
-            _gigabytes(tenant.used_memory_bytes),
+            _gibibytes(tenant.used_memory_bytes),
             _cell(tenant.use.get("smPercent")),
         )
         for index, found in sorted(users.items())
         for tenant in found
     ]
-    heads = ("", "pid", "name", "kind", "whose", "memory GB", "SM %")
+    heads = ("", "pid", "name", "kind", "whose", "GiB", "SM %")
     found = [devices, Table("processes", heads, rows)]
     return found if window is None else [*found, _window_table(window)]
 
@@ -151,32 +153,38 @@ def _row(device: Device) -> tuple[str, ...]:
     reasons = device.whole("eventReasons")
     return (
         str(device.index),
-        device.words("name") or "?",
-        device.words("uuid") or "?",
+        # The UUID stands in the findings; with it a line is wider than a terminal.
+        (device.words("name") or "?").replace("NVIDIA ", "", 1),
         _cell(device.number("temperatureCelsius")),
         _cell(device.number("powerWatts")),
         _cell(device.number("powerLimitWatts")),
         _cell(device.number("utilisationPercent")),
-        _gigabytes(device.number("memoryUsedBytes")),
-        _gigabytes(device.number("memoryTotalBytes")),
+        _gibibytes(device.number("memoryUsedBytes")),
+        _gibibytes(device.number("memoryTotalBytes")),
         "?" if reasons is None else ", ".join(reasons_named(reasons)) or "none",
     )
 
 
 def _window_table(window: Window) -> Table:
-    rows = []
+    # All fields of many devices nobody reads on a terminal; the envelope has them.
+    few, rows = len(window.indices) <= _FEW_DEVICES, []
     for index in window.indices:
         fields = device_window(window, index)["fields"]
         for name, told in fields.items() if isinstance(fields, dict) else ():
-            figures = [number(told[key]) for key in ("minimum", "mean", "maximum")]
-            rows.append((str(index), name, *figures, str(told["n"])))
+            if few or name in COURSES:
+                rows.append(_window_row(index, name, told))
     title = f"window of {window.seconds:g} s"
     return Table(title, ("", "field", "minimum", "mean", "maximum", "n"), rows)
+
+
+def _window_row(index: int, name: str, told: Mapping[str, float]) -> tuple[str, ...]:
+    figures = [number(told[key]) for key in ("minimum", "mean", "maximum")]
+    return (str(index), name, *figures, str(told["n"]))
 
 
 def _cell(value: float | None) -> str:
     return "?" if value is None else number(value)
 
 
-def _gigabytes(value: float | None) -> str:
-    return "?" if value is None else f"{value / 1e9:.1f}"
+def _gibibytes(value: float | None) -> str:
+    return "?" if value is None else f"{value / _GIBIBYTE:.1f}"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # A device counts as working in a sample from this use on; below it, links and clocks rest.
 LOADED_PERCENT = 20.0
-_COURSES = (
+COURSES = (
     "smPercent",
     "memoryControllerPercent",
     "framebufferUsedBytes",
@@ -217,7 +217,7 @@ def _courses(samples: list[DeviceSample], devices: int) -> dict[str, list[list[f
             for sample in samples[::step]
             if name in sample.values
         ]
-        for name in _COURSES
+        for name in COURSES
     }
     return {name: points for name, points in courses.items() if points}
 

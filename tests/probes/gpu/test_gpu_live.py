@@ -55,7 +55,7 @@ def test_the_table_says_what_is_not_known_with_a_question_mark(machine: Machine)
     title, heads, row = stdout.splitlines()
     assert "(Ctrl-C ends)" in title
     assert heads.split()[:4] == ["gpu", "name", "C", "W"]
-    words = "0 NVIDIA H100 80GB HBM3 31 70.5 0 0 ? 0 345 0.5 85.9 0.0 0.0 idle 4242(4.3G)"
+    words = "0 NVIDIA H100 80GB HBM3 31 70.5 0 0 ? 0 345 0.5 80.0 0.0 0.0 idle 4242(4.0)"
     assert row.split() == words.split()
 
 

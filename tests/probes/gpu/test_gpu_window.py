@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
+
 import pytest
 
+from infertune_probes.contract.terminal import table
+from infertune_probes.gpu.reading import Device
+from infertune_probes.gpu.section import tables
 from infertune_probes.gpu.window import DeviceSample, Window, device_window, growth
 from tests.probes.gpu.machine import Machine, codes_of, evidence, gpu_result, verdicts
 from tests.probes.gpu.scenarios import GIB, LOST, Value, h100, uuid_of
+
+if TYPE_CHECKING:
+    from infertune_probes.gpu.witnesses import Sight
 
 WHO = f"device 0 ({uuid_of(0)})"
 WATCH = ("--window", "0.6", "--interval", "0.1")
@@ -218,3 +227,26 @@ def test_more_samples_than_the_probe_can_hold_are_refused_with_the_fix(machine: 
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "--window 3600 has more than 1000 samples; raise --interval" in stderr
+
+
+def test_a_terminal_is_wide_enough_for_many_devices() -> None:
+    """Memory as nvidia-smi counts it; of more than two devices the fields that matter."""
+    facts = {
+        "name": "NVIDIA H100 80GB HBM3",
+        "temperatureCelsius": 31.0,
+        "powerWatts": 70.5,
+        "powerLimitWatts": 700.0,
+        "utilisationPercent": 90.0,
+        "memoryUsedBytes": GIB // 2,
+        "memoryTotalBytes": 80 * GIB,
+        "eventReasons": 4,
+    }
+    three = [Device({**facts, "index": index}) for index in range(3)]
+    sight = cast("Sight", SimpleNamespace(nvml=SimpleNamespace(devices=three)))
+    values = {"smPercent": 90.0, "encoderPercent": 0.0}
+    window = Window(1.0, [DeviceSample(0.0, i, values, {}, 4, (), (), None) for i in range(3)])
+    devices, _, watched = tables(sight, window, {})
+    last = ("2", "H100 80GB HBM3", "31", "70.5", "700", "90", "0.5", "80.0", "software power cap")
+    assert devices.rows[2] == last
+    assert max(map(len, table(devices).splitlines())) <= 80
+    assert [row[:2] for row in watched.rows] == [(str(index), "smPercent") for index in range(3)]
