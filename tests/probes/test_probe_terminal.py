@@ -57,6 +57,18 @@ def test_the_worst_finding_comes_first_and_a_missing_figure_says_why() -> None:
     )
 
 
+def test_of_many_findings_alike_the_first_few_are_in_words() -> None:
+    alike = tuple(Finding("NVLINK_DOWN", "warn", f"device {n}", "look") for n in range(16))
+    other = Finding("NVLINK_DOWN", "fail", "device 16", "drain it")
+    shown = render(replace(ENVELOPE, findings=(*alike, other), measurements=()), [], Style(80))
+    words = [line for line in shown.splitlines() if "NVLINK_DOWN" in line]
+    assert words == [
+        "fail    NVLINK_DOWN: device 16",
+        *(f"warn    NVLINK_DOWN: device {n}" for n in range(3)),
+        "warn    NVLINK_DOWN: 13 more, all of them in --output",
+    ]
+
+
 def test_a_long_reason_is_folded_in_its_own_column() -> None:
     table = Table(
         "libraries",

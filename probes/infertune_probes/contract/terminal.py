@@ -25,6 +25,7 @@ _COLOURS = {"pass": "32", "warn": "33", "fail": "31", "unknown": "35"}
 _NARROWEST = 40
 _WIDEST = 120
 _NARROWEST_COLUMN = 16
+_MOST_ALIKE = 4
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def render(envelope: Envelope, tables: Sequence[Table], style: Style) -> str:
     head = f"{envelope.probe} on {envelope.node}: {style.verdict(envelope.verdict).rstrip()}"
     parts = [head + (" (partial)" if envelope.partial else "")]
     ranked = sorted(envelope.findings, key=lambda finding: SEVERITY.index(finding.verdict))
-    parts += [_finding(finding, style) for finding in ranked]
+    parts += _findings(ranked, style)
     if envelope.measurements:
         rows = [_figure(measurement) for measurement in envelope.measurements]
         figures = Table("", ("measurement", "value", "unit", "n", ""), rows)
@@ -110,6 +111,21 @@ def number(value: float) -> str:
         return str(int(value))
     text = f"{value:.4g}"
     return text if "e" not in text else f"{value:.0f}" if abs(value) >= 1 else text
+
+
+def _findings(ranked: Sequence[Finding], style: Style) -> list[str]:
+    """Return the findings; of many alike, one for each of 16 GPUs say, the first few in words."""
+    alike: dict[tuple[str, Verdict, str | None], list[Finding]] = {}
+    for finding in ranked:
+        alike.setdefault((finding.code, finding.verdict, finding.fix), []).append(finding)
+    found = []
+    for (code, verdict, _), group in alike.items():
+        shown = group if len(group) <= _MOST_ALIKE else group[: _MOST_ALIKE - 1]
+        found += [_finding(finding, style) for finding in shown]
+        more = len(group) - len(shown)
+        if more:
+            found.append(f"{style.verdict(verdict)} {code}: {more} more, all of them in --output")
+    return found
 
 
 def _finding(finding: Finding, style: Style) -> str:
