@@ -62,10 +62,24 @@ ROWS = (
     ),
     Mutant(
         "a note that was copied with its object is not believed",
-        "core.loan_return:lent_object",
-        'or named != (kind, raw["metadata"]["name"])',
-        "",
+        "core.loan_record:loans_noted",
+        'if metadata["name"] != (lent.autoscaler if of_autoscaler else lent.name):',
+        "if False:",
         "tests/unit/core/test_loan_return.py::test_a_copy_of_an_object_under_another_name_has_lent_nothing",
+    ),
+    Mutant(
+        "what people paste is not read from the note",
+        "core.loan_record:loans_noted",
+        'lent = lent.model_copy(update={"restore_command": line})',
+        "pass",
+        "tests/unit/core/test_loan_record.py::test_the_line_to_paste_is_made_anew_and_never_read_from_the_note",
+    ),
+    Mutant(
+        "a note of no kind that we know is no loan",
+        "core.loan_record:loans_noted",
+        "if not of_autoscaler and found.lent.kind not in _WORKLOADS:",
+        "if False:",
+        "tests/unit/core/test_loan_record.py::test_a_note_that_is_not_of_its_object_is_no_loan",
     ),
     Mutant(
         "a loan that a living tuning answers for is left to it",
