@@ -39,6 +39,7 @@ class ProbeSummary(StatusModel):
     verdict: Literal["pass", "warn", "fail", "unknown"] = Field(
         "unknown", description="Worst finding."
     )
+    code: str = Field("", max_length=64, description="Code of the gravest finding.")
     summary: ShortText = Field("", description="One sentence for people.")
     driver: DriverFacts | None = Field(
         None, description="Driver and GPUs, as the probe of versions read them."

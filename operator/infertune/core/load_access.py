@@ -2,8 +2,8 @@
 
 Role: tell a server that turns our requests away from one that fails them, so that no candidate is
 blamed for a header. Must not know: Jobs, what the search tries next. Trade-off: 429 is what an
-overloaded server answers as well, so it voids a trial only where nothing else was answered; some
-such answers are failed requests.
+overloaded server answers as well, so among the requests of a load it voids a trial only where
+nothing else was answered; golden requests are few and without load, so there one is enough.
 """
 
 from collections.abc import Mapping

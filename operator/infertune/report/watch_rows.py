@@ -42,6 +42,7 @@ _GPU_COUNTERS = (
     "eccUncorrected",
     "pcieReplays",
 )
+_GIBIBYTE = float(1 << 30)
 GPU_CSV = ("time", "node", "index", "uuid", "name", *_GPU_VALUES, *_GPU_COUNTERS)
 GPU_CSV_HEADS = (*GPU_CSV, "eventReasons", "error")
 
@@ -68,7 +69,7 @@ _GPU = (
     _Column("SM %", "smPercent"),
     _Column("mem %", "memoryControllerPercent"),
     _Column("MHz", "smClockMegahertz"),
-    _Column("memory GB", "framebufferUsedBytes", 1e9),
+    _Column("GiB", "framebufferUsedBytes", _GIBIBYTE),
     _Column("rx MB/s", "pcieReceivedBytesPerSecond", 1e6),
     _Column("tx MB/s", "pcieSentBytesPerSecond", 1e6),
 )
@@ -78,8 +79,8 @@ _SYSTEM = (
     _Column("iowait %", "cpu_iowait_percent"),
     _Column("steal %", "cpu_steal_percent"),
     _Column("running", "running"),
-    _Column("free GB", "memory_available_bytes", 1e9),
-    _Column("of", "memory_total_bytes", 1e9),
+    _Column("free GiB", "memory_available_bytes", _GIBIBYTE),
+    _Column("of", "memory_total_bytes", _GIBIBYTE),
     _Column("PSI cpu", "pressure_cpu_some_percent"),
     _Column("PSI mem", "pressure_memory_some_percent"),
     _Column("PSI io", "pressure_io_some_percent"),

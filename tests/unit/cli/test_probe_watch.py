@@ -30,7 +30,11 @@ def gpu_line(node: str, index: int, watts: float = 300.5) -> str:
             "index": index,
             "uuid": f"GPU-{index}",
             "name": "NVIDIA H100 80GB HBM3",
-            "values": {"powerWatts": watts, "smPercent": 97.0, "framebufferUsedBytes": 4.2e10},
+            "values": {
+                "powerWatts": watts,
+                "smPercent": 97.0,
+                "framebufferUsedBytes": 42.0 * 2**30,
+            },
             "counters": {"eccCorrected": 0},
             "eventReasons": ["software power cap"],
             "processes": [{"pid": 7}],

@@ -220,6 +220,28 @@ def test_a_required_gpu_must_be_shown_healthy_not_shown_everything(
     assert decide(recorded, spec).status.state == state
 
 
+def test_a_warning_is_told_before_what_a_pod_can_never_read() -> None:
+    found = [
+        envelopes.finding("XID_UNKNOWN", "unknown"),
+        envelopes.finding("POWER_LIMIT_LOWERED", "warn"),
+        envelopes.finding("GPU_PRESENT", "pass"),
+    ]
+    spec = spec_of(probes={"gpuCheck": "Required", "benchmark": "Disabled"})
+    result = envelopes.envelope("gpu", "node-1", NOW, found)
+    recorded = decide(status_of("Probing"), spec, jobs=(ended_job(GPU, "gpu", result),)).status
+    (summary,) = recorded.probes
+    assert (summary.verdict, summary.code) == ("unknown", "XID_UNKNOWN")
+    assert summary.summary.startswith("POWER_LIMIT_LOWERED: ")
+    assert decide(recorded, spec).status.state == "Searching"
+
+
+def test_a_summary_of_an_earlier_version_leads_with_its_gravest_code() -> None:
+    spec = spec_of(probes={"gpuCheck": "Required", "benchmark": "Disabled"})
+    for words, state in (("XID_UNKNOWN: x", "Searching"), ("HEALTH_PARTLY_UNKNOWN: x", "Halted")):
+        kept = probe("gpu", "unknown").model_copy(update={"summary": words})
+        assert decide(status_of("Probing", probes=(kept,)), spec).status.state == state
+
+
 def test_no_probe_asked_is_no_gate() -> None:
     spec = spec_of(probes={"gpuCheck": "Disabled", "benchmark": "Disabled"})
     found = decide(status_of("Probing"), spec)

@@ -67,7 +67,7 @@ def _gate(image: str, module: list[str], gpus: int, *, guaranteed: bool) -> dict
 
 
 # A sidecar's devices would be its own for good, so the watch asks for none. As an init container
-# with restartPolicy Always (on by default since Kubernetes 1.29, the oldest that the chart allows)
+# with restartPolicy Always (on by default since Kubernetes 1.29; the chart asks for a later one)
 # it ends with the server and never keeps a Job alive.
 def _watch(image: str, module: list[str], *, guaranteed: bool) -> dict[str, Any]:
     container = _small(image, WATCH, module, guaranteed=guaranteed)

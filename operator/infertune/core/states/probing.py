@@ -120,6 +120,7 @@ def _summary(context: Context, job: JobView, probe: JobRole, node: str) -> Probe
             probe=probe,
             node=node,
             verdict=job.result.verdict,
+            code=gravest(job.result),
             summary=sentence(job.result),
             driver=recorded_driver(job.result.versions),
             **(_reading(read) if isinstance(read, ProfilerResult) else {}),
@@ -143,23 +144,38 @@ def _reading(read: ProfilerResult) -> dict[str, Any]:
     return {"bound": read.bound, "busy_percent": percent, "confidence": read.confidence}
 
 
-def sentence(envelope: Envelope) -> str:
-    """Return a probe's result in one sentence: its worst finding, or its best figure."""
+def gravest(envelope: Envelope) -> str:
+    """Return the code of the worst finding; what says nothing against health comes last."""
     rank = {"fail": 0, "unknown": 1, "warn": 2, "pass": 3}
-    worst = min(
+    found = min(
         envelope.findings, key=lambda f: (rank[f.verdict], f.code in BESIDE_HEALTH), default=None
+    )
+    return "" if found is None else found.code
+
+
+def sentence(envelope: Envelope) -> str:
+    """Return a probe's result in one sentence: the finding to read first, and its best figure.
+
+    What a pod without rights can never read comes after every warning.
+    """
+    rank = {"fail": 0, "unknown": 1, "warn": 2, "pass": 4}
+    first = min(
+        envelope.findings,
+        key=lambda f: 3 if f.verdict == "unknown" and f.code in BESIDE_HEALTH else rank[f.verdict],
+        default=None,
     )
     figures = [m for m in envelope.measurements if m.value is not None]
     best = max(figures, key=lambda m: (m.name.endswith("_best"), m.value), default=None)
-    parts = [f"{worst.code}: {worst.evidence}"] if worst is not None else []
+    parts = [f"{first.code}: {first.evidence}"] if first is not None else []
     if best is not None and best.value is not None:
         parts.append(f"{best.name} {number(best.value)} {best.unit}")
     return "; ".join(parts)[:_LONGEST_SUMMARY]
 
 
 def _unproven(summary: ProbeSummary) -> bool:
-    """Return whether no healthy device was shown; a summary leads with its gravest finding."""
-    return summary.verdict == "unknown" and summary.summary.partition(":")[0] not in BESIDE_HEALTH
+    """Return whether no healthy device was shown; older summaries only lead with the code."""
+    code = summary.code or summary.summary.partition(":")[0]
+    return summary.verdict == "unknown" and code not in BESIDE_HEALTH
 
 
 def _gate(
