@@ -6,7 +6,7 @@ import pytest
 
 from infertune.api.status import Borrowed, Bounds
 from infertune.core.borrowing import give_back, give_up, lend, standing
-from infertune.core.loan_record import drop_note, loans_noted, note_loan
+from infertune.core.loan_record import by_hand, drop_note, loans_noted, note_loan
 from infertune.core.loan_return import lent_object, ways_back
 from infertune.core.ownership import managed_fields_of
 from infertune.core.plan import ApplyFields, ReleaseFields, ScaleWorkload
@@ -91,6 +91,7 @@ def test_the_note_of_a_loan_comes_and_goes_and_takes_nothing_with_it(stage: Stag
         before=Bounds(min_replicas=2, max_replicas=2),
         during=Bounds(min_replicas=1, max_replicas=1),
     )
+    lent = lent.model_copy(update={"restore_command": by_hand(stage.namespace, lent)})
     for _ in range(2):
         live = stage.read(raw)
         assert live is not None
